@@ -1,0 +1,3 @@
+select id, customer, kind, created_at, named, seen_live
+from requests
+where id = any($1)
