@@ -35,7 +35,7 @@ impl Decoder {
         let mut seen = HashSet::new();
         let mut embedded = Vec::new();
         for delivery in deliveries {
-            match wire::decode(&delivery) {
+            match wire::decode(&delivery, now * 1000) {
                 Ok(message) => {
                     for (reason, events) in message.refused {
                         *batch.refused.entry(reason).or_default() += events;

@@ -1,5 +1,7 @@
 //! Every event as signed: MongoDB, or a table of the embedded PostgreSQL in local mode.
 
+mod postgresql;
+
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
@@ -8,6 +10,8 @@ use async_trait::async_trait;
 use dvmdash_core::{EventId, Pubkey};
 
 use crate::queue::Sighting;
+
+pub use postgresql::PostgresArchive;
 
 /// An archived event.
 #[derive(Clone, Debug, PartialEq)]

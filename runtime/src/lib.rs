@@ -3,4 +3,6 @@
 pub mod archive;
 pub mod cursors;
 pub mod lock;
+pub mod postgres;
 pub mod queue;
+pub mod settings;

@@ -1,7 +1,11 @@
 //! Turns: one processor at a time holds the lock. Correctness never depends on it; the fence in PostgreSQL does that.
 
+mod local;
+
 use anyhow::Result;
 use async_trait::async_trait;
+
+pub use local::LocalLock;
 
 /// Proof of a turn.
 #[derive(Clone, Debug, PartialEq, Eq)]

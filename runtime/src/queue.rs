@@ -1,5 +1,8 @@
 //! The queue between collectors and processors: RabbitMQ, or one in this process.
 
+mod in_process;
+pub mod wire;
+
 use std::collections::BTreeMap;
 
 use anyhow::Result;
@@ -8,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use dvmdash_core::Event;
+
+pub use in_process::InProcess;
 
 /// Where an event on the queue comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +72,7 @@ pub struct Delivery {
 /// The hold of a delivery on its queue.
 pub(crate) enum DeliveryReceipt {
     /// RabbitMQ's acker. An old channel's fails after recovery; the message then comes again.
-    RabbitMq(lapin::acker::Acker),
+    RabbitMq(Box<lapin::message::Delivery>),
     /// Resolves the publisher's wait.
     InProcess(tokio::sync::oneshot::Sender<()>),
 }
@@ -90,6 +95,17 @@ pub struct DeadLetter {
     pub size: usize,
     /// The body's first 200 characters, invalid UTF-8 replaced.
     pub start: String,
+}
+
+impl DeadLetter {
+    fn new(reason: &str, body: &[u8]) -> Self {
+        let start = String::from_utf8_lossy(body).chars().take(200).collect();
+        Self {
+            reason: reason.to_owned(),
+            size: body.len(),
+            start,
+        }
+    }
 }
 
 /// The way from collectors to processors. Two implementations: RabbitMQ and in-process; one conformance suite.

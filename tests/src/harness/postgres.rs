@@ -130,13 +130,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // SIGQUIT and not SIGKILL: its System V shared memory would stay.
-        self.process.signal(Signal::QUIT);
-        self.process.resume();
-        let deadline = Instant::now() + READY;
-        while self.process.try_wait().is_none() && Instant::now() < deadline {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
+        self.process.end();
         remove(&self.dir);
     }
 }
@@ -159,6 +153,7 @@ fn spawn(dir: &Path, port: u16, settings: &[String]) -> Process {
     for setting in settings {
         postgres.arg("-c").arg(setting);
     }
+    // SIGQUIT and not SIGKILL: its System V shared memory would stay.
     Process::spawn("postgres", postgres, dir, Signal::QUIT)
 }
 

@@ -130,8 +130,21 @@ impl Process {
                 .any(|&id| parent_and_state(id).is_some_and(|(_, state)| state != 'Z'))
         {
             assert!(Instant::now() < deadline, "{} survives SIGKILL", self.name);
-            std::thread::sleep(Duration::from_millis(5));
+            nap();
         }
+    }
+
+    /// Ends it in its own way; by force where it takes longer than ten seconds.
+    pub fn end(&mut self) {
+        if self.end != Signal::KILL {
+            let deadline = Instant::now() + Duration::from_secs(10);
+            self.signal(self.end);
+            self.resume();
+            while self.try_wait().is_none() && Instant::now() < deadline {
+                nap();
+            }
+        }
+        self.kill_hard();
     }
 
     /// The end of its standard error.
@@ -143,16 +156,17 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if self.end != Signal::KILL {
-            let deadline = Instant::now() + Duration::from_secs(10);
-            self.signal(self.end);
-            self.resume();
-            while self.try_wait().is_none() && Instant::now() < deadline {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        }
-        self.kill_hard();
+        self.end();
     }
+}
+
+/// Waits a moment, in places where nothing else can be awaited (destructors among them).
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a few milliseconds of a test's thread"
+)]
+fn nap() {
+    std::thread::sleep(Duration::from_millis(5));
 }
 
 /// Sends a signal; that the process is gone already is no error.

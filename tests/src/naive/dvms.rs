@@ -21,7 +21,9 @@ pub fn deleted(events: &BTreeMap<String, Event>) -> BTreeMap<String, String> {
                 && target.pubkey == deletion.pubkey
                 && target.kind != 5
             {
-                deleted.entry(target.id.clone()).or_insert_with(|| deletion.id.clone());
+                deleted
+                    .entry(target.id.clone())
+                    .or_insert_with(|| deletion.id.clone());
             }
         }
         for address in deletion.values("a") {
@@ -30,7 +32,9 @@ pub fn deleted(events: &BTreeMap<String, Event>) -> BTreeMap<String, String> {
                     && format!("31990:{}:{}", version.pubkey, address_name(version)) == address
                     && version.created_at <= deletion.created_at
                 {
-                    deleted.entry(version.id.clone()).or_insert_with(|| deletion.id.clone());
+                    deleted
+                        .entry(version.id.clone())
+                        .or_insert_with(|| deletion.id.clone());
                 }
             }
         }
@@ -46,7 +50,10 @@ fn address_name(event: &Event) -> &str {
 
 /// Request kinds in the `k` tags of an announcement.
 pub fn announced_kinds(event: &Event, kinds: &KindsConfig) -> BTreeSet<u16> {
-    event.values("k").filter_map(|k| kinds.request_kind(k)).collect()
+    event
+        .values("k")
+        .filter_map(|k| kinds.request_kind(k))
+        .collect()
 }
 
 /// The newest of some events: the greatest time, then the smallest id.
@@ -83,17 +90,20 @@ pub struct Profile {
     pub picture: Option<String>,
 }
 
-/// The profile of `pubkey`, out of its events that are not deleted.
+/// The profile of `pubkey`, out of the live announcements and the kind 0 events that are not deleted.
 // Decision: the newest live announcement is that of any kinds, also where it announces no request kind.
-pub fn profile<'a>(
+pub fn profile(
     pubkey: &str,
-    live: &[&'a Event],
-    events: impl Iterator<Item = &'a Event>,
+    live: &[&Event],
+    zeros: &[&Event],
     deleted: &BTreeMap<String, String>,
 ) -> Profile {
     let announcement = newest(live.iter().copied().filter(|e| e.pubkey == pubkey));
     let zero = newest(
-        events.filter(|e| e.kind == 0 && e.pubkey == pubkey && !deleted.contains_key(&e.id)),
+        zeros
+            .iter()
+            .copied()
+            .filter(|e| e.pubkey == pubkey && !deleted.contains_key(&e.id)),
     );
     let sources: Vec<Value> = [announcement, zero]
         .into_iter()
@@ -101,8 +111,12 @@ pub fn profile<'a>(
         .map(|event| serde_json::from_str(&event.content).unwrap_or(Value::Null))
         .collect();
     let field = |names: &[&str]| -> Option<String> {
-        let texts = sources.iter().flat_map(|s| names.iter().map(|name| &s[*name]));
-        let mut texts = texts.filter_map(Value::as_str).filter(|text| !text.is_empty());
+        let texts = sources
+            .iter()
+            .flat_map(|s| names.iter().map(|name| &s[*name]));
+        let mut texts = texts
+            .filter_map(Value::as_str)
+            .filter(|text| !text.is_empty());
         // Columns that are text show U+FFFD for U+0000.
         texts.next().map(|text| text.replace('\0', "\u{fffd}"))
     };

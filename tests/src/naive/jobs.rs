@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::admission::{Family, KindsConfig, embedded_request};
 use super::admission::Verdict::{Admitted, Quarantined};
+use super::admission::{Family, KindsConfig, embedded_request};
 use super::event::Event;
 use super::invoice::amount;
 
@@ -77,9 +77,16 @@ pub const STATUSES: [&str; 7] = [
 
 fn status(event: &Event) -> &'static str {
     match event.value("status") {
-        Some(value) => STATUSES[..5].iter().find(|s| **s == value).unwrap_or(&"other"),
+        Some(value) => STATUSES[..5]
+            .iter()
+            .find(|s| **s == value)
+            .unwrap_or(&"other"),
         // Decision: a `status` tag without a value is none; an `encrypted` tag needs no value.
-        None if event.tags.iter().any(|t| t.first().is_some_and(|n| n == "encrypted")) => {
+        None if event
+            .tags
+            .iter()
+            .any(|t| t.first().is_some_and(|n| n == "encrypted")) =>
+        {
             "encrypted"
         }
         None => "other",
@@ -139,7 +146,10 @@ pub fn pairs(
         }
     }
     for response in responses.values() {
-        let Some((id, request)) = response.job.as_ref().and_then(|id| requests.get_key_value(id))
+        let Some((id, request)) = response
+            .job
+            .as_ref()
+            .and_then(|id| requests.get_key_value(id))
         else {
             continue;
         };

@@ -135,7 +135,11 @@ pub fn unique_dvms(facts: &[&Fact], with_feedback: bool) -> usize {
         What::Feedback(_) if with_feedback => fact.dvm.clone(),
         _ => None,
     };
-    facts.iter().filter_map(author).collect::<BTreeSet<_>>().len()
+    facts
+        .iter()
+        .filter_map(author)
+        .collect::<BTreeSet<_>>()
+        .len()
 }
 
 /// How many different request kinds in requests and results.
@@ -149,19 +153,37 @@ pub fn unique_kinds(facts: &[&Fact]) -> usize {
 
 /// Millisats asked.
 pub fn asked(facts: &[&Fact]) -> u64 {
-    let msat = |fact: &&Fact| if let What::Asked(msat) = fact.what { msat } else { 0 };
+    let msat = |fact: &&Fact| {
+        if let What::Asked(msat) = fact.what {
+            msat
+        } else {
+            0
+        }
+    };
     facts.iter().map(msat).sum()
 }
 
 /// Millisats of tied receipts.
 pub fn paid(facts: &[&Fact]) -> u64 {
-    let msat = |fact: &&Fact| if let What::Paid(msat) = fact.what { msat } else { 0 };
+    let msat = |fact: &&Fact| {
+        if let What::Paid(msat) = fact.what {
+            msat
+        } else {
+            0
+        }
+    };
     facts.iter().map(msat).sum()
 }
 
 /// Millisats of tips.
 pub fn tips(facts: &[&Fact]) -> u64 {
-    let msat = |fact: &&Fact| if let What::Tip(msat) = fact.what { msat } else { 0 };
+    let msat = |fact: &&Fact| {
+        if let What::Tip(msat) = fact.what {
+            msat
+        } else {
+            0
+        }
+    };
     facts.iter().map(msat).sum()
 }
 
@@ -185,7 +207,10 @@ pub fn response_time(facts: &[&Fact]) -> Value {
     let all: Vec<i64> = facts.iter().filter_map(latency).collect();
     let skewed = all.iter().filter(|s| **s < 0).count();
     let late = all.iter().filter(|s| **s > 86_400).count();
-    let mut used: Vec<i64> = all.into_iter().filter(|s| (0..=86_400).contains(s)).collect();
+    let mut used: Vec<i64> = all
+        .into_iter()
+        .filter(|s| (0..=86_400).contains(s))
+        .collect();
     used.sort_unstable();
     let average = match used.len() {
         0 => Value::Null,

@@ -2,5 +2,8 @@
 // A test that cannot go on says so by panicking.
 #![allow(clippy::unwrap_used)]
 
+mod fold;
 mod house;
+mod in_process;
 mod servers;
+mod snapshot;

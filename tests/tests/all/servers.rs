@@ -1,7 +1,7 @@
 //! The harness itself: every server starts, answers, and comes back after a kill with what it had.
 
 use dvmdash_tests::harness::{
-    Etcd, Mongod, Postgres, Proxy, RabbitMq, Servers, get, real_events, shared_data,
+    Dvmdash, Etcd, Mongod, Postgres, Proxy, RabbitMq, Servers, get, real_events, shared_data,
 };
 use lapin::options::{
     BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
@@ -103,9 +103,6 @@ async fn rabbitmq_keeps_what_it_confirmed_when_killed() {
         .queue_declare("kept".into(), durable, arguments)
         .await
         .unwrap();
-    // RabbitMQ writes a new quorum queue's place on the disk down only half a second later: a kill
-    // before that leaves a queue that never answers again.
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     channel
         .confirm_select(ConfirmSelectOptions::default())
         .await
@@ -187,6 +184,16 @@ async fn a_cut_connection_is_gone_and_a_refused_one_never_comes() {
     assert!(PgConnection::connect(&uri).await.is_err());
     proxy.accept();
     PgConnection::connect(&uri).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_executable_is_the_one_of_this_checkout() {
+    let world = Servers::shared().await.world("executable").await;
+    let version = Dvmdash::run(&world, &["--version"], &[]).await.success();
+    assert!(
+        version.stdout.contains(env!("CARGO_PKG_VERSION")),
+        "{version:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,97 @@
+//! What a message looks like to others: see [`Message`].
+
+use std::collections::BTreeMap;
+
+use dvmdash_core::{Refusal, parse};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Delivery, Message, Sighting, Source};
+
+/// The version of a message that this program writes.
+pub const VERSION: i64 = 1;
+/// Largest body that is published, in bytes; RabbitMQ 4 takes 16 MiB by default.
+pub const MAX_BODY: usize = 8 << 20;
+
+/// An element of the array; the event is read by [`parse`], which is stricter than its derived reader.
+#[derive(Deserialize)]
+struct Element<'a> {
+    #[serde(borrow)]
+    event: &'a RawValue,
+    first_seen: i64,
+    #[serde(default)]
+    relay: Option<String>,
+    source: Source,
+}
+
+/// The body of a message.
+pub fn encode(sightings: &[Sighting]) -> Vec<u8> {
+    serde_json::to_vec(sightings).expect("events always serialize")
+}
+
+/// Reads a delivery. `now` (unix ms) is when a bare event was first seen.
+///
+/// An element that is no event is refused as `malformed`, and its neighbours are read.
+///
+/// # Errors
+/// Why the message belongs among the dead letters.
+pub fn decode(delivery: &Delivery, now: i64) -> Result<Message, String> {
+    let body = std::str::from_utf8(&delivery.body).map_err(|_| "not UTF-8".to_owned())?;
+    if body.trim_ascii_start().starts_with('{') {
+        return bare(body, now);
+    }
+    match delivery.version {
+        None | Some(VERSION) => {}
+        Some(other) => return Err(format!("unsupported version {other}")),
+    }
+    let elements: Vec<&RawValue> = serde_json::from_str(body)
+        .map_err(|error| format!("neither a JSON array nor an event: {error}"))?;
+    let mut refused: BTreeMap<String, u64> = match delivery.refused.as_deref() {
+        Some(text) => {
+            serde_json::from_str(text).map_err(|error| format!("unreadable refusals: {error}"))?
+        }
+        None => BTreeMap::new(),
+    };
+    let mut sightings = Vec::with_capacity(elements.len());
+    for element in elements {
+        match read(element) {
+            Some(sighting) => sightings.push(sighting),
+            None => {
+                *refused
+                    .entry(Refusal::Malformed.as_str().to_owned())
+                    .or_default() += 1
+            }
+        }
+    }
+    // Only our own publishers write a version, and they have verified what they publish.
+    Ok(Message {
+        sightings,
+        refused,
+        verified: delivery.version.is_some(),
+    })
+}
+
+fn read(element: &RawValue) -> Option<Sighting> {
+    let element: Element<'_> = serde_json::from_str(element.get()).ok()?;
+    let event = parse(element.event.get()).ok()?;
+    Some(Sighting {
+        event,
+        first_seen: element.first_seen,
+        relay: element.relay,
+        source: element.source,
+    })
+}
+
+fn bare(body: &str, now: i64) -> Result<Message, String> {
+    let event = parse(body).map_err(|_| "a JSON object that is no event".to_owned())?;
+    let sighting = Sighting {
+        event,
+        first_seen: now,
+        relay: None,
+        source: Source::Queue,
+    };
+    Ok(Message {
+        sightings: vec![sighting],
+        ..Message::default()
+    })
+}
