@@ -39,6 +39,15 @@ apt_get() {
         apt-get -y -q -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null
 }
 
+# Shows the output of a command only if it fails.
+quietly() {
+    local output
+    output=$("$@" 2>&1) || {
+        echo "$output" >&2
+        return 1
+    }
+}
+
 debian_packages() {
     local package missing=()
     for package in "$@"; do
@@ -51,8 +60,8 @@ debian_packages() {
         return 1
     fi
     echo "deps: installing ${missing[*]}"
-    apt_get update >/dev/null
-    apt_get install --no-install-recommends "${missing[@]}" >/dev/null
+    quietly apt_get update
+    quietly apt_get install --no-install-recommends "${missing[@]}"
 }
 
 # The real mongod, which Debian does not have, lies in a Python package.

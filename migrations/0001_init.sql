@@ -382,7 +382,7 @@ select job, dvm,
        (array['requested', 'acknowledged', 'payment_required', 'paid', 'failed', 'succeeded'])[max(rank) + 1] as state,
        max(rank) as rank
 from (
-    select q.id as job, unnest(q.named) as dvm, 0 as rank from requests q
+    select q.id as job, d.pubkey as dvm, 0 as rank from requests q join dvms d on d.pubkey = any(q.named) where d.known
     union all
     select q.id, r.dvm,
            case when r.result_kind = q.kind then 5 when r.result_kind is not null then 0

@@ -1,1 +1,17 @@
+//! From relays to the queue: every event that any configured relay holds or sends, verified, each once, and no relay's cursor moves before
+//! the broker has confirmed everything up to it.
 
+mod collecting;
+mod follower;
+mod intake;
+mod people;
+mod progress;
+mod publishing;
+mod relay;
+mod relays;
+mod selection;
+mod session;
+mod walk;
+
+pub use collecting::run;
+pub use relays::Args;

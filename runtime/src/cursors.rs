@@ -1,9 +1,15 @@
 //! How far each relay has been read: in etcd, or in a file in local mode.
 
+mod etcd;
+mod file;
+
 use std::collections::BTreeMap;
 
 use anyhow::Result;
 use async_trait::async_trait;
+
+pub use etcd::EtcdCursors;
+pub use file::FileCursors;
 
 /// One number (unix seconds) per name (a relay's url and a filter). Two implementations: etcd and a file; one conformance suite.
 #[async_trait]

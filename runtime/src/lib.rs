@@ -1,8 +1,13 @@
 //! The only way to touch the world: queue, archive, lock, cursors, PostgreSQL pool, telemetry, health server, shutdown.
 
+pub mod admin;
 pub mod archive;
 pub mod cursors;
+mod etcd;
 pub mod lock;
 pub mod postgres;
 pub mod queue;
 pub mod settings;
+pub mod shutdown;
+pub mod telemetry;
+pub mod tls;

@@ -1,10 +1,12 @@
 //! Turns: one processor at a time holds the lock. Correctness never depends on it; the fence in PostgreSQL does that.
 
+mod etcd;
 mod local;
 
 use anyhow::Result;
 use async_trait::async_trait;
 
+pub use etcd::EtcdLock;
 pub use local::LocalLock;
 
 /// Proof of a turn.

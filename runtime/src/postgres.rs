@@ -1,7 +1,18 @@
 //! Pool and migrations of PostgreSQL.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+/// A pool of at most `connections`, which connects when it is first used.
+pub fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_secs(10))
+        .connect_lazy_with(options)
+}
 
 /// Brings the schema up to date. Safe to run twice at once: the second waits for the first.
 ///
@@ -12,4 +23,16 @@ pub async fn migrate(pool: &PgPool) -> Result<()> {
         .run(pool)
         .await
         .context("migrate PostgreSQL")
+}
+
+/// Fails when PostgreSQL cannot be reached or has no schema.
+///
+/// # Errors
+/// Says which.
+pub async fn ping(pool: &PgPool) -> Result<()> {
+    sqlx::query("select from progress")
+        .execute(pool)
+        .await
+        .context("ask PostgreSQL")?;
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! The queue between collectors and processors: RabbitMQ, or one in this process.
 
 mod in_process;
+mod rabbitmq;
 pub mod wire;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use tokio::sync::mpsc;
 use dvmdash_core::Event;
 
 pub use in_process::InProcess;
+pub use rabbitmq::RabbitMq;
 
 /// Where an event on the queue comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

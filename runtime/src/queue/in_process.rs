@@ -59,12 +59,11 @@ impl Queue for InProcess {
     }
 
     async fn publish(&self, message: &Message) -> Result<()> {
-        let refused = (!message.refused.is_empty())
-            .then(|| serde_json::to_string(&message.refused))
-            .transpose()?;
         let version = message.verified.then_some(wire::VERSION);
-        self.send(wire::encode(&message.sightings), version, refused)
-            .await
+        let pieces = wire::bodies(message)
+            .into_iter()
+            .map(|(body, refused)| self.send(body, version, refused));
+        futures_util::future::try_join_all(pieces).await.map(|_| ())
     }
 
     async fn consume(&self, prefetch: u16) -> Result<mpsc::Receiver<Delivery>> {

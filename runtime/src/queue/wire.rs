@@ -24,9 +24,26 @@ struct Element<'a> {
     source: Source,
 }
 
-/// The body of a message.
-pub fn encode(sightings: &[Sighting]) -> Vec<u8> {
-    serde_json::to_vec(sightings).expect("events always serialize")
+/// Body and `dvmdash-refused` header of a message, in as many pieces as [`MAX_BODY`] asks for.
+pub fn bodies(message: &Message) -> Vec<(Vec<u8>, Option<String>)> {
+    let refused = (!message.refused.is_empty())
+        .then(|| serde_json::to_string(&message.refused).expect("counts always serialize"));
+    let mut pieces = vec![(vec![b'['], refused)];
+    for sighting in &message.sightings {
+        let element = serde_json::to_vec(sighting).expect("events always serialize");
+        let (body, _) = pieces.last_mut().expect("there is a piece");
+        if body.len() > 1 && body.len() + element.len() + 2 > MAX_BODY {
+            body.push(b']');
+            pieces.push((vec![b'['], None));
+        }
+        let (body, _) = pieces.last_mut().expect("there is a piece");
+        if body.len() > 1 {
+            body.push(b',');
+        }
+        body.extend(element);
+    }
+    pieces.last_mut().expect("there is a piece").0.push(b']');
+    pieces
 }
 
 /// Reads a delivery. `now` (unix ms) is when a bare event was first seen.
