@@ -194,3 +194,6 @@ async fn write_cursors(shared: &Shared, cursors: &dyn Cursors) {
     metrics::counter!("dvmdash_collector_duplicates_total")
         .increment(shared.intake.take_duplicates());
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,4 +14,5 @@ mod session;
 mod walk;
 
 pub use collecting::run;
+pub use relay::normalise;
 pub use relays::Args;

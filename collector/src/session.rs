@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::follower::{Follower, now, now_ms};
 use crate::relay::{Connection, Heard};
 use crate::selection::{AUTHORS, Query, Selection};
-use crate::walk::{PAGE_EVENTS, Page};
+use crate::walk::Page;
 
 /// How long a relay may take to send what it holds up to EOSE.
 const EOSE_PATIENCE: Duration = Duration::from_secs(60);
@@ -22,8 +22,6 @@ const EOSE_PATIENCE: Duration = Duration::from_secs(60);
 const NOTICE_PATIENCE: Duration = Duration::from_secs(3);
 /// Filters in one subscription, at most.
 const FILTERS: usize = 10;
-/// How far back live subscriptions begin, in seconds, for clocks that differ.
-const LIVE_SECONDS: i64 = 60;
 /// After this silence a relay is asked for a sign of life.
 const SILENCE: Duration = Duration::from_secs(60);
 /// After this silence the connection is dead.
@@ -33,6 +31,8 @@ const CHECK: Duration = Duration::from_secs(60);
 const CHECK_AFTER_BURST: Duration = Duration::from_secs(15);
 /// In narrow parts that costs a hundred queries.
 const CHECK_NARROW: Duration = Duration::from_secs(600);
+/// How far below the last check that reading begins, in seconds.
+const CHECK_SECONDS: i64 = 120;
 /// Live events since the last check that are called a burst.
 const BURST: u64 = 500;
 
@@ -272,7 +272,6 @@ impl<'a> Session<'a> {
 
     /// Opens the live subscriptions of what is read of everybody: one with all kinds, or several with few kinds a filter.
     async fn open_live(&mut self) -> Result<()> {
-        let since = now() - LIVE_SECONDS;
         let all = Selection::kinds(&self.follower.shared.kinds);
         let selections = if self.follower.wide {
             vec![all]
@@ -282,7 +281,7 @@ impl<'a> Session<'a> {
         self.opening_deadline = Instant::now() + EOSE_PATIENCE;
         for (index, part) in selections.chunks(FILTERS).enumerate() {
             let id = format!("live-{index}");
-            self.connection.subscribe(&id, &live(part, since)).await?;
+            self.connection.subscribe(&id, &live(part)).await?;
             self.opening.insert(id);
         }
         Ok(())
@@ -417,10 +416,7 @@ impl<'a> Session<'a> {
     }
 
     async fn subscribe_live(&mut self, id: &str, selections: &[Selection]) -> Result<()> {
-        let since = now() - LIVE_SECONDS;
-        self.connection
-            .subscribe(id, &live(selections, since))
-            .await
+        self.connection.subscribe(id, &live(selections)).await
     }
 
     /// Plans to read the time of the last live events once more.
@@ -437,7 +433,7 @@ impl<'a> Session<'a> {
         {
             return;
         }
-        let mut floor = self.live.checked_at - 2 * LIVE_SECONDS;
+        let mut floor = self.live.checked_at - CHECK_SECONDS;
         if burst {
             floor = floor.min(self.live.oldest).max(self.follower.backfill_from);
         }
@@ -447,14 +443,16 @@ impl<'a> Session<'a> {
     }
 }
 
-fn live(selections: &[Selection], since: i64) -> Vec<Query> {
+/// Filters of a live subscription. No time is named: events are published backdated, and a relay sends only what matches. Of what it holds
+/// already one event is enough, since the walks read it.
+fn live(selections: &[Selection]) -> Vec<Query> {
     selections
         .iter()
         .map(|selection| Query {
             selection: selection.clone(),
-            since,
+            since: 0,
             until: None,
-            limit: PAGE_EVENTS,
+            limit: 1,
         })
         .collect()
 }

@@ -14,10 +14,12 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+type Answer = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
 /// Whether a dependency works; asked anew for every probe.
 pub struct Check {
     name: &'static str,
-    ask: Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<()>> + Send>> + Send + Sync>,
+    ask: Box<dyn Fn() -> Answer + Send + Sync>,
 }
 
 impl Check {

@@ -1,5 +1,6 @@
 //! Every event as signed: MongoDB, or a table of the embedded PostgreSQL in local mode.
 
+mod mongodb;
 mod postgresql;
 
 use std::collections::HashSet;
@@ -11,7 +12,8 @@ use dvmdash_core::{EventId, Pubkey};
 
 use crate::queue::Sighting;
 
-pub use postgresql::PostgresArchive;
+pub use self::mongodb::MongoArchive;
+pub use self::postgresql::PostgresArchive;
 
 /// An archived event.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use sqlx::PgPool;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+pub use sqlx::PgPool;
+use sqlx::migrate::MigrateError;
+pub use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::PgPoolOptions;
 
 /// A pool of at most `connections`, which connects when it is first used.
 pub fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
@@ -23,6 +25,18 @@ pub async fn migrate(pool: &PgPool) -> Result<()> {
         .run(pool)
         .await
         .context("migrate PostgreSQL")
+}
+
+/// Whether a migration itself has failed, which trying again does not mend, as against a server that cannot be reached.
+pub fn is_broken(error: &anyhow::Error) -> bool {
+    match error.downcast_ref::<MigrateError>() {
+        None | Some(MigrateError::Execute(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut)) => false,
+        // 57: the server is starting up or shutting down.
+        Some(MigrateError::Execute(sqlx::Error::Database(error))) => {
+            !error.code().is_some_and(|code| code.starts_with("57"))
+        }
+        Some(_) => true,
+    }
 }
 
 /// Fails when PostgreSQL cannot be reached or has no schema.

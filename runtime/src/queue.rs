@@ -5,6 +5,7 @@ mod rabbitmq;
 pub mod wire;
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -28,6 +29,32 @@ pub enum Source {
     Embedded,
     /// Somebody else put it on the queue as a bare event.
     Queue,
+}
+
+impl Source {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Relay, Self::Import, Self::Embedded, Self::Queue];
+
+    /// The word for it in messages, the archive and the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Relay => "relay",
+            Self::Import => "import",
+            Self::Embedded => "embedded",
+            Self::Queue => "queue",
+        }
+    }
+}
+
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|source| source.as_str() == text)
+            .ok_or_else(|| format!("`{text}` is no source of an event"))
+    }
 }
 
 /// One event and how we came to see it: an element of a message's JSON array.
@@ -75,8 +102,8 @@ pub struct Delivery {
 pub(crate) enum DeliveryReceipt {
     /// RabbitMQ's acker. An old channel's fails after recovery; the message then comes again.
     RabbitMq(Box<lapin::message::Delivery>),
-    /// Resolves the publisher's wait.
-    InProcess(tokio::sync::oneshot::Sender<()>),
+    /// Puts the message back when it is dropped.
+    InProcess(in_process::Held),
 }
 
 /// How much waits.

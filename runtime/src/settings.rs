@@ -113,11 +113,11 @@ impl RabbitMqArgs {
             self.rabbitmq_uri.as_ref(),
             self.rabbitmq_uri_file.as_ref(),
         )?;
-        let parsed = lapin::uri::AMQPUri::from_str(&text);
-        let mut uri = parsed.map_err(|error| {
+        // What the parser says is not shown: it may quote a password.
+        let mut uri = lapin::uri::AMQPUri::from_str(&text).map_err(|_| {
             Misconfigured::new(
                 "DVMDASH_RABBITMQ_URI",
-                format!("{error}; write amqp://user:password@host:5672/vhost"),
+                "write amqp://user:password@host:5672/vhost",
             )
         })?;
         if uri.vhost.is_empty() {
@@ -179,17 +179,25 @@ pub struct MongoDbArgs {
         value_name = "DVMDASH_MONGODB_CA_FILE"
     )]
     pub mongodb_ca_file: Option<PathBuf>,
-    /// PEM of our own certificate and its key, one after the other
+    /// PEM of our own certificate; its key may stand in the same file
     #[arg(
         long,
         env = "DVMDASH_MONGODB_CERT_FILE",
         value_name = "DVMDASH_MONGODB_CERT_FILE"
     )]
     pub mongodb_cert_file: Option<PathBuf>,
+    /// PEM of its key
+    #[arg(
+        long,
+        env = "DVMDASH_MONGODB_KEY_FILE",
+        value_name = "DVMDASH_MONGODB_KEY_FILE",
+        requires = "mongodb_cert_file"
+    )]
+    pub mongodb_key_file: Option<PathBuf>,
 }
 
 impl MongoDbArgs {
-    /// The URI.
+    /// The checked URI.
     ///
     /// # Errors
     /// Names the variable where it is no MongoDB URI.
@@ -199,13 +207,41 @@ impl MongoDbArgs {
             self.mongodb_uri.as_ref(),
             self.mongodb_uri_file.as_ref(),
         )?;
-        if text.starts_with("mongodb://") || text.starts_with("mongodb+srv://") {
-            return Ok(text);
+        // What the driver says is not shown: it may quote a password.
+        match mongodb::options::ConnectionString::parse(&text) {
+            Ok(_) => Ok(text),
+            Err(_) => Err(Misconfigured::new(
+                "DVMDASH_MONGODB_URI",
+                "write mongodb://user:password@host:27017/",
+            )),
         }
-        Err(Misconfigured::new(
-            "DVMDASH_MONGODB_URI",
-            "write mongodb://user:password@host:27017/",
-        ))
+    }
+
+    /// PEM of our own certificate and key, one after the other.
+    ///
+    /// # Errors
+    /// Names the variable whose file cannot be read.
+    pub(crate) fn identity(&self) -> Result<Option<String>, Misconfigured> {
+        let Some(cert) = &self.mongodb_cert_file else {
+            return Ok(None);
+        };
+        let mut pem = read("DVMDASH_MONGODB_CERT_FILE", cert)?;
+        if let Some(key) = &self.mongodb_key_file {
+            pem.push('\n');
+            pem.push_str(&read("DVMDASH_MONGODB_KEY_FILE", key)?);
+        }
+        Ok(Some(pem))
+    }
+
+    /// PEM of the authority that signed the server's certificate.
+    ///
+    /// # Errors
+    /// Names the variable where the file cannot be read.
+    pub(crate) fn authority(&self) -> Result<Option<PathBuf>, Misconfigured> {
+        if let Some(file) = &self.mongodb_ca_file {
+            read("DVMDASH_MONGODB_CA_FILE", file)?;
+        }
+        Ok(self.mongodb_ca_file.clone())
     }
 }
 

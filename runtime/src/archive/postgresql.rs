@@ -74,8 +74,7 @@ fn archived(row: &PgRow) -> Result<Archived> {
             event: serde_json::from_slice(&event).context("read an archived event")?,
             first_seen: row.try_get("first_seen")?,
             relay,
-            source: serde_json::from_value::<Source>(source.into())
-                .context("read an archived event's source")?,
+            source: source.parse::<Source>().map_err(anyhow::Error::msg)?,
         },
         quarantined: row.try_get("quarantined")?,
     })
@@ -92,12 +91,6 @@ impl Archive for PostgresArchive {
     }
 
     async fn insert_new(&self, events: &[(Sighting, Option<String>)]) -> Result<()> {
-        let source = |sighting: &Sighting| {
-            serde_json::to_value(sighting.source)
-                .ok()?
-                .as_str()
-                .map(str::to_owned)
-        };
         sqlx::query(INSERT)
             .bind(
                 events
@@ -156,7 +149,7 @@ impl Archive for PostgresArchive {
             .bind(
                 events
                     .iter()
-                    .map(|(sighting, _)| source(sighting))
+                    .map(|(sighting, _)| sighting.source.as_str())
                     .collect::<Vec<_>>(),
             )
             .bind(

@@ -37,13 +37,11 @@ impl EtcdCursors {
             .await;
         let mut cursors = BTreeMap::new();
         for pair in found.context("read the cursors")?.kvs() {
-            let name = pair
-                .key_str()
-                .context("read a cursor's name")?
-                .trim_start_matches(&self.prefix)
-                .to_owned();
+            let key = pair.key_str().context("read a cursor's name")?;
             let value = pair.value_str().context("read a cursor")?;
-            cursors.insert(name, value.parse().context("read a cursor")?);
+            if let Some(name) = key.strip_prefix(&self.prefix) {
+                cursors.insert(name.to_owned(), value.parse().context("read a cursor")?);
+            }
         }
         Ok(cursors)
     }

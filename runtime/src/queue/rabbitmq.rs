@@ -84,19 +84,34 @@ impl RabbitMq {
     /// A channel with confirms, shared by all publishes.
     async fn publisher(&self) -> Result<Channel> {
         let mut publisher = self.publisher.lock().await;
-        if let Some((connection, channel)) = &*publisher
-            && connection.status().connected()
-            && channel.status().connected()
-        {
-            return Ok(channel.clone());
+        Ok(self.connected(&mut publisher).await?.1.clone())
+    }
+
+    /// A new channel on the connection of the publishes.
+    async fn look(&self) -> Result<Channel> {
+        let mut publisher = self.publisher.lock().await;
+        let (connection, _) = self.connected(&mut publisher).await?;
+        connection.create_channel().await.context("open a channel")
+    }
+
+    async fn connected<'a>(
+        &self,
+        publisher: &'a mut Option<(Connection, Channel)>,
+    ) -> Result<&'a (Connection, Channel)> {
+        let works = publisher.as_ref().is_some_and(|(connection, channel)| {
+            connection.status().connected() && channel.status().connected()
+        });
+        if !works {
+            *publisher = None;
+            let (connection, channel) =
+                self.broker.connect().await.context("connect to RabbitMQ")?;
+            channel
+                .confirm_select(ConfirmSelectOptions::default())
+                .await
+                .context("ask for confirms")?;
+            *publisher = Some((connection, channel));
         }
-        let (connection, channel) = self.broker.connect().await.context("connect to RabbitMQ")?;
-        channel
-            .confirm_select(ConfirmSelectOptions::default())
-            .await
-            .context("ask for confirms")?;
-        *publisher = Some((connection, channel.clone()));
-        Ok(channel)
+        publisher.as_ref().context("connect to RabbitMQ")
     }
 
     async fn send(&self, queue: &str, body: &[u8], properties: AMQPProperties) -> Result<()> {
@@ -393,7 +408,8 @@ impl Queue for RabbitMq {
     }
 
     async fn depth(&self) -> Result<Depth> {
-        let channel = self.publisher().await?;
+        // A channel of its own: a queue that is missing closes it.
+        let channel = self.look().await?;
         let passive = QueueDeclareOptions {
             passive: true,
             ..QueueDeclareOptions::default()
@@ -409,6 +425,10 @@ impl Queue for RabbitMq {
                     .message_count(),
             );
         }
+        channel
+            .close(200, "done".into())
+            .await
+            .context("close the channel")?;
         Ok(Depth {
             ready: count[0],
             dead_letters: count[1],
