@@ -36,11 +36,7 @@ impl Cursor {
     pub(crate) fn encode(&self) -> String {
         let key = self.key.map_or_else(String::new, |key| key.to_string());
         let Self {
-            from,
-            to,
-            sort,
-            id,
-            ..
+            from, to, sort, id, ..
         } = self;
         hex::encode(format!("{from} {to} {sort} {key} {id}"))
     }

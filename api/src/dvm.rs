@@ -99,7 +99,10 @@ pub(crate) async fn get(
     let question = format!("dvm {pubkey} {} {} {}", window.from, window.to, now / 60);
     let revision = snapshot.progress.revision;
     let render = render(&state, snapshot, window, pubkey, now);
-    state.answers.answer(&asked, revision, question, render).await
+    state
+        .answers
+        .answer(&asked, revision, question, render)
+        .await
 }
 
 async fn render(
@@ -140,7 +143,10 @@ async fn render(
     });
     let by_kind = by_kind.collect();
 
-    let (mut total, mut histogram) = (Counts::default(), dvmdash_core::latency::Histogram::default());
+    let (mut total, mut histogram) = (
+        Counts::default(),
+        dvmdash_core::latency::Histogram::default(),
+    );
     counts.values().for_each(|counts| total.add(counts));
     histograms.values().for_each(|one| histogram.merge(one));
     let all_users = users.get(&-1).copied().unwrap_or_default();

@@ -17,10 +17,10 @@ use crate::numbers::{Counts, Msat, sums};
 use crate::order::{self, Place};
 use crate::parameters::Parameters;
 use crate::problem::Problem;
-use crate::rollups::{self, By, Of};
+use crate::rollups::{self, Of};
 use crate::snapshot::Snapshot;
 use crate::table::Format;
-use crate::window::Window;
+use crate::window::{Pieces, Window};
 
 /// A DVM's row in lists, and the beginning of its own answer.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -47,6 +47,8 @@ pub(crate) struct DvmRow {
     announced: bool,
     #[serde(skip)]
     pub(crate) last: Option<i64>,
+    #[serde(skip)]
+    dvm_id: i32,
 }
 
 /// What the tables say of a known DVM beside its numbers.
@@ -94,6 +96,7 @@ impl Known {
             last_seen: self.last_seen.map(rfc3339),
             announced: self.announced,
             last: self.last_seen,
+            dvm_id: self.dvm_id,
         }
     }
 }
@@ -140,37 +143,39 @@ pub(crate) async fn get(
     let revision = snapshot.progress.revision;
     let render = async {
         let mut snapshot = snapshot;
-        let mut rows = rows(&mut snapshot, window, kind).await?;
+        let pieces = window.pieces();
+        let mut rows = rows(&mut snapshot, &pieces, kind).await?;
         if let Some(q) = &q {
             rows.retain(|row| found(row, q));
         }
+        // Histograms and customers cost the most, so only the page's are read, unless its order hangs on them.
+        let by_latency = sort == "p50";
+        if by_latency {
+            add_latency(&mut snapshot, &pieces, kind, &mut rows).await?;
+        }
         let place = |row: &DvmRow| Place::new(key(row), row.pubkey.to_string());
-        let page = order::page(rows, place, cursor, limit);
+        let mut page = order::page(rows, place, cursor, limit);
+        if !by_latency {
+            add_latency(&mut snapshot, &pieces, kind, &mut page.rows).await?;
+        }
+        add_users(&mut snapshot, &pieces, kind, &mut page.rows).await?;
         page.render(window, sort, format, &DvmRow::default())
     };
-    state.answers.answer(&asked, revision, question, render).await
+    state
+        .answers
+        .answer(&asked, revision, question, render)
+        .await
 }
 
-/// Every known DVM with its numbers; of one kind: those that support it or did something in it, with their numbers in it.
+/// Every known DVM with its counters; of one kind: those that support it or did something in it, with their counters in it.
 async fn rows(
     snapshot: &mut Snapshot,
-    window: Window,
+    pieces: &Pieces,
     kind: Option<i32>,
 ) -> Result<Vec<DvmRow>, Problem> {
-    let pieces = window.pieces();
     let of = kind.map_or(Of::Network, Of::Kind);
-    let cells = rollups::cells(snapshot, &pieces, of).await?;
+    let cells = rollups::cells(snapshot, pieces, of).await?;
     let counts: HashMap<i32, Counts> = sums(&cells, |cell| Some(cell.dvm_id));
-    let (histograms, users) = match kind {
-        None => (
-            rollups::latency_by(snapshot, &pieces, By::Dvm).await?,
-            rollups::users_by(snapshot, &pieces, By::Dvm).await?,
-        ),
-        Some(kind) => (
-            rollups::kind_latency(snapshot, &pieces, kind).await?,
-            rollups::kind_users(snapshot, &pieces, kind).await?,
-        ),
-    };
     let known: Vec<Known> = sqlx::query_as(include_str!("sql/known_dvms.sql"))
         .fetch_all(snapshot.connection())
         .await?;
@@ -178,11 +183,48 @@ async fn rows(
     let rows = known.into_iter().filter_map(|dvm| {
         let counts = counts.get(&dvm.dvm_id).unwrap_or(&nothing);
         let belongs = kind.is_none_or(|kind| dvm.kinds.contains(&kind) || counts.any());
-        let id = dvm.dvm_id;
-        let users = users.get(&id).copied().unwrap_or_default();
-        belongs.then(|| dvm.row(counts, histograms.get(&id), users))
+        belongs.then(|| dvm.row(counts, None, 0))
     });
     Ok(rows.collect())
+}
+
+async fn add_latency(
+    snapshot: &mut Snapshot,
+    pieces: &Pieces,
+    kind: Option<i32>,
+    rows: &mut [DvmRow],
+) -> Result<(), Problem> {
+    let histograms = match kind {
+        None => rollups::latency_by_dvm(snapshot, pieces, &ids(rows)).await?,
+        Some(kind) => rollups::kind_latency(snapshot, pieces, kind).await?,
+    };
+    for row in rows {
+        if let Some(histogram) = histograms.get(&row.dvm_id) {
+            row.p50_s = histogram.percentile(0.5);
+            row.p95_s = histogram.percentile(0.95);
+        }
+    }
+    Ok(())
+}
+
+async fn add_users(
+    snapshot: &mut Snapshot,
+    pieces: &Pieces,
+    kind: Option<i32>,
+    rows: &mut [DvmRow],
+) -> Result<(), Problem> {
+    let users = match kind {
+        None => rollups::users_by_dvm(snapshot, pieces, &ids(rows)).await?,
+        Some(kind) => rollups::kind_users(snapshot, pieces, kind).await?,
+    };
+    for row in rows {
+        row.unique_users = users.get(&row.dvm_id).copied().unwrap_or_default();
+    }
+    Ok(())
+}
+
+fn ids(rows: &[DvmRow]) -> Vec<i32> {
+    rows.iter().map(|row| row.dvm_id).collect()
 }
 
 /// Whether name, npub or pubkey holds this text of small letters.
@@ -192,15 +234,14 @@ fn found(row: &DvmRow, q: &str) -> bool {
 }
 
 /// The known DVM of a pubkey.
-pub(crate) async fn known(
-    snapshot: &mut Snapshot,
-    pubkey: Hex32,
-) -> Result<Known, Problem> {
+pub(crate) async fn known(snapshot: &mut Snapshot, pubkey: Hex32) -> Result<Known, Problem> {
     let found = sqlx::query_as(include_str!("sql/known_dvm.sql"))
         .bind(&pubkey.0[..])
         .fetch_optional(snapshot.connection())
         .await?;
     found.ok_or_else(|| {
-        Problem::not_found("no DVM of this pubkey is known: it has sent no result, feedback or announcement")
+        Problem::not_found(
+            "no DVM of this pubkey is known: it has sent no result, feedback or announcement",
+        )
     })
 }

@@ -119,7 +119,7 @@ async fn render(mut snapshot: Snapshot, window: Window) -> Result<Rendered, Prob
     let pieces = window.pieces();
     let cells = rollups::cells(&mut snapshot, &pieces, Of::Network).await?;
     let (claimed, observed) = rollups::network_latency(&mut snapshot, &pieces).await?;
-    let unique_users = rollups::network_users(&mut snapshot, &pieces).await?;
+    let unique_users = rollups::network_users(&mut snapshot, &pieces, window).await?;
     let known_dvms = sqlx::query_scalar("select count(*) from dvms where known")
         .fetch_one(snapshot.connection())
         .await?;
@@ -136,7 +136,11 @@ async fn render(mut snapshot: Snapshot, window: Window) -> Result<Rendered, Prob
     let popular = most_dvm(&mut snapshot, &dvms, |counts| counts.results.into()).await?;
     let paid = most_dvm(&mut snapshot, &dvms, |counts| counts.paid_msat.0).await?;
     let popular_kind = most(kinds.iter().map(|(kind, counts)| (*kind, counts.requests)));
-    let paid_kind = most(kinds.iter().map(|(kind, counts)| (*kind, counts.paid_msat.0)));
+    let paid_kind = most(
+        kinds
+            .iter()
+            .map(|(kind, counts)| (*kind, counts.paid_msat.0)),
+    );
 
     Rendered::json(&Global {
         from: rfc3339(window.from),

@@ -59,7 +59,10 @@ pub(crate) async fn get(
     let question = format!("kind {kind} {} {}", window.from, window.to);
     let revision = snapshot.progress.revision;
     let render = render(snapshot, window, kind);
-    state.answers.answer(&asked, revision, question, render).await
+    state
+        .answers
+        .answer(&asked, revision, question, render)
+        .await
 }
 
 async fn render(mut snapshot: Snapshot, window: Window, kind: i32) -> Result<Rendered, Problem> {

@@ -17,7 +17,7 @@ use crate::numbers::{Counts, Msat, ResponseTime, sums};
 use crate::order::{self, Place};
 use crate::parameters::Parameters;
 use crate::problem::Problem;
-use crate::rollups::{self, By, Of};
+use crate::rollups::{self, Of};
 use crate::snapshot::Snapshot;
 use crate::table::Format;
 use crate::window::Window;
@@ -119,14 +119,17 @@ pub(crate) async fn get(
         let page = order::page(rows, place, cursor, limit);
         page.render(window, sort, format, &KindRow::default())
     };
-    state.answers.answer(&asked, revision, question, render).await
+    state
+        .answers
+        .answer(&asked, revision, question, render)
+        .await
 }
 
 async fn rows(mut snapshot: Snapshot, window: Window) -> Result<Vec<KindRow>, Problem> {
     let pieces = window.pieces();
     let cells = rollups::cells(&mut snapshot, &pieces, Of::Network).await?;
-    let histograms = rollups::latency_by(&mut snapshot, &pieces, By::Kind).await?;
-    let users = rollups::users_by(&mut snapshot, &pieces, By::Kind).await?;
+    let histograms = rollups::latency_by_kind(&mut snapshot, &pieces).await?;
+    let users = rollups::users_by_kind(&mut snapshot, &pieces).await?;
     let known = known(&mut snapshot).await?;
     let counts = sums(&cells, |cell| (cell.dvm_id == 0).then_some(cell.kind));
     let mut dvms: HashMap<i32, HashSet<i32>> = HashMap::new();

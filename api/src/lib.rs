@@ -86,11 +86,7 @@ impl State {
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    state: State,
-    shutdown: CancellationToken,
-) -> Result<()> {
+pub async fn serve(listener: TcpListener, state: State, shutdown: CancellationToken) -> Result<()> {
     axum::serve(listener, routes::router(state))
         .with_graceful_shutdown(shutdown.cancelled_owned())
         .await

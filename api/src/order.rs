@@ -40,7 +40,7 @@ impl PartialOrd for Place {
 
 /// Rows of one page, and where it ended if there are more.
 pub(crate) struct Ordered<T> {
-    rows: Vec<T>,
+    pub(crate) rows: Vec<T>,
     last: Option<Place>,
 }
 

@@ -71,9 +71,7 @@ impl Pair {
             response_time: counts.response_time(histogram),
             announced: support.is_some_and(|support| support.announced),
             observed: support.is_some_and(|support| support.observed),
-            first_seen: support
-                .and_then(|support| support.first_seen)
-                .map(rfc3339),
+            first_seen: support.and_then(|support| support.first_seen).map(rfc3339),
             last_seen: support.and_then(|support| support.last_seen).map(rfc3339),
         }
     }

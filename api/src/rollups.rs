@@ -8,7 +8,7 @@ use sqlx::Row;
 use crate::numbers::Cell;
 use crate::problem::Problem;
 use crate::snapshot::Snapshot;
-use crate::window::Pieces;
+use crate::window::{Pieces, Window};
 
 /// Whose rollups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,20 +31,14 @@ impl Of {
     }
 }
 
+type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
+
 /// The query of that text over these pieces.
-fn ask<'q>(
-    sql: &'static str,
-    pieces: &'q Pieces,
-    parameter: Option<i32>,
-) -> sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments> {
-    let query = sqlx::query(sql)
+fn ask<'q>(sql: &'static str, pieces: &'q Pieces) -> Query<'q> {
+    sqlx::query(sql)
         .bind(&pieces.steps)
         .bind(&pieces.starts)
-        .bind(&pieces.ends);
-    match parameter {
-        Some(parameter) => query.bind(parameter),
-        None => query,
-    }
+        .bind(&pieces.ends)
 }
 
 /// Sums by kind and DVM, each kind's own with `dvm_id` 0 (a DVM has none).
@@ -53,25 +47,14 @@ pub(crate) async fn cells(
     pieces: &Pieces,
     of: Of,
 ) -> Result<Vec<Cell>, Problem> {
-    let sql = match of {
-        Of::Network => include_str!("sql/cells_of_network.sql"),
-        Of::Kind(_) => include_str!("sql/cells_of_kind.sql"),
-        Of::Dvm(_) => include_str!("sql/cells_of_dvm.sql"),
+    let query = match of {
+        Of::Network => ask(include_str!("sql/cells_of_network.sql"), pieces),
+        Of::Kind(kind) => ask(include_str!("sql/cells_of_kind.sql"), pieces).bind(kind),
+        Of::Dvm(dvm_id) => ask(include_str!("sql/cells_of_dvm.sql"), pieces).bind(dvm_id),
     };
-    let rows = ask(sql, pieces, of.parameter())
-        .fetch_all(snapshot.connection())
-        .await?;
+    let rows = query.fetch_all(snapshot.connection()).await?;
     let cells = rows.iter().map(sqlx::FromRow::from_row);
     Ok(cells.collect::<Result<_, _>>()?)
-}
-
-/// What the histograms or customers of [`Of::Network`] are told apart by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum By {
-    /// Kind, whatever DVM.
-    Kind,
-    /// DVM, whatever kind.
-    Dvm,
 }
 
 /// The network's histograms of claimed and of observed response times.
@@ -79,35 +62,41 @@ pub(crate) async fn network_latency(
     snapshot: &mut Snapshot,
     pieces: &Pieces,
 ) -> Result<(Histogram, Histogram), Problem> {
-    let sql = include_str!("sql/latency_of_network.sql");
-    let mut both = histograms(snapshot, sql, pieces, None).await?;
+    let query = ask(include_str!("sql/latency_of_network.sql"), pieces);
+    let mut both = histograms(snapshot, query).await?;
     Ok((
         both.remove(&0).unwrap_or_default(),
         both.remove(&1).unwrap_or_default(),
     ))
 }
 
-/// The network's histograms of claimed response times by kind or by DVM.
-pub(crate) async fn latency_by(
+/// Histograms of claimed response times by kind.
+pub(crate) async fn latency_by_kind(
     snapshot: &mut Snapshot,
     pieces: &Pieces,
-    by: By,
 ) -> Result<HashMap<i32, Histogram>, Problem> {
-    let sql = match by {
-        By::Kind => include_str!("sql/latency_by_kind.sql"),
-        By::Dvm => include_str!("sql/latency_by_dvm.sql"),
-    };
-    histograms(snapshot, sql, pieces, None).await
+    let query = ask(include_str!("sql/latency_by_kind.sql"), pieces);
+    histograms(snapshot, query).await
 }
 
-/// Histograms of claimed response times: of a kind by `dvm_id` (0: its own), of a DVM by kind.
+/// Histograms of claimed response times of these DVMs.
+pub(crate) async fn latency_by_dvm(
+    snapshot: &mut Snapshot,
+    pieces: &Pieces,
+    dvm_ids: &[i32],
+) -> Result<HashMap<i32, Histogram>, Problem> {
+    let query = ask(include_str!("sql/latency_by_dvm.sql"), pieces).bind(dvm_ids);
+    histograms(snapshot, query).await
+}
+
+/// A kind's histograms of claimed response times by DVM; 0: its own.
 pub(crate) async fn kind_latency(
     snapshot: &mut Snapshot,
     pieces: &Pieces,
     kind: i32,
 ) -> Result<HashMap<i32, Histogram>, Problem> {
-    let sql = include_str!("sql/latency_of_kind.sql");
-    histograms(snapshot, sql, pieces, Some(kind)).await
+    let query = ask(include_str!("sql/latency_of_kind.sql"), pieces).bind(kind);
+    histograms(snapshot, query).await
 }
 
 /// A DVM's histograms of claimed response times by kind.
@@ -116,19 +105,15 @@ pub(crate) async fn dvm_latency(
     pieces: &Pieces,
     dvm_id: i32,
 ) -> Result<HashMap<i32, Histogram>, Problem> {
-    let sql = include_str!("sql/latency_of_dvm.sql");
-    histograms(snapshot, sql, pieces, Some(dvm_id)).await
+    let query = ask(include_str!("sql/latency_of_dvm.sql"), pieces).bind(dvm_id);
+    histograms(snapshot, query).await
 }
 
 async fn histograms(
     snapshot: &mut Snapshot,
-    sql: &'static str,
-    pieces: &Pieces,
-    parameter: Option<i32>,
+    query: Query<'_>,
 ) -> Result<HashMap<i32, Histogram>, Problem> {
-    let rows = ask(sql, pieces, parameter)
-        .fetch_all(snapshot.connection())
-        .await?;
+    let rows = query.fetch_all(snapshot.connection()).await?;
     let mut histograms = HashMap::new();
     for row in rows {
         let slots: Vec<i32> = row.try_get("slots")?;
@@ -145,23 +130,32 @@ async fn histograms(
 pub(crate) async fn network_users(
     snapshot: &mut Snapshot,
     pieces: &Pieces,
+    window: Window,
 ) -> Result<i64, Problem> {
-    let sql = include_str!("sql/users_of_network.sql");
-    let users = users(snapshot, sql, pieces, None).await?;
+    let query = ask(include_str!("sql/users_of_network.sql"), pieces)
+        .bind(window.from)
+        .bind(window.to);
+    let users = users(snapshot, query).await?;
     Ok(users.get(&0).copied().unwrap_or_default())
 }
 
-/// How many different customers each kind or each DVM had.
-pub(crate) async fn users_by(
+/// How many different customers each kind had.
+pub(crate) async fn users_by_kind(
     snapshot: &mut Snapshot,
     pieces: &Pieces,
-    by: By,
 ) -> Result<HashMap<i32, i64>, Problem> {
-    let sql = match by {
-        By::Kind => include_str!("sql/users_by_kind.sql"),
-        By::Dvm => include_str!("sql/users_by_dvm.sql"),
-    };
-    users(snapshot, sql, pieces, None).await
+    let query = ask(include_str!("sql/users_by_kind.sql"), pieces);
+    users(snapshot, query).await
+}
+
+/// How many different customers each of these DVMs had.
+pub(crate) async fn users_by_dvm(
+    snapshot: &mut Snapshot,
+    pieces: &Pieces,
+    dvm_ids: &[i32],
+) -> Result<HashMap<i32, i64>, Problem> {
+    let query = ask(include_str!("sql/users_by_dvm.sql"), pieces).bind(dvm_ids);
+    users(snapshot, query).await
 }
 
 /// How many different customers each DVM had in a kind; 0: the kind itself.
@@ -170,13 +164,8 @@ pub(crate) async fn kind_users(
     pieces: &Pieces,
     kind: i32,
 ) -> Result<HashMap<i32, i64>, Problem> {
-    users(
-        snapshot,
-        include_str!("sql/users_of_kind.sql"),
-        pieces,
-        Some(kind),
-    )
-    .await
+    let query = ask(include_str!("sql/users_of_kind.sql"), pieces).bind(kind);
+    users(snapshot, query).await
 }
 
 /// How many different customers a DVM had in each kind; -1: in all.
@@ -185,24 +174,12 @@ pub(crate) async fn dvm_users(
     pieces: &Pieces,
     dvm_id: i32,
 ) -> Result<HashMap<i32, i64>, Problem> {
-    users(
-        snapshot,
-        include_str!("sql/users_of_dvm.sql"),
-        pieces,
-        Some(dvm_id),
-    )
-    .await
+    let query = ask(include_str!("sql/users_of_dvm.sql"), pieces).bind(dvm_id);
+    users(snapshot, query).await
 }
 
-async fn users(
-    snapshot: &mut Snapshot,
-    sql: &'static str,
-    pieces: &Pieces,
-    parameter: Option<i32>,
-) -> Result<HashMap<i32, i64>, Problem> {
-    let rows = ask(sql, pieces, parameter)
-        .fetch_all(snapshot.connection())
-        .await?;
+async fn users(snapshot: &mut Snapshot, query: Query<'_>) -> Result<HashMap<i32, i64>, Problem> {
+    let rows = query.fetch_all(snapshot.connection()).await?;
     let pairs = rows
         .iter()
         .map(|row| Ok((row.try_get("key")?, row.try_get("users")?)));

@@ -44,7 +44,9 @@ pub(crate) fn router(state: State) -> Router {
         .route("/api/v1/events/{id}", get(events::one))
         .route("/api/v1/relays", get(relays::get))
         .route("/api/v1/status", get(status::get))
-        .fallback(async || Problem::not_found("there is no such path; /api/openapi.json lists those there are"))
+        .fallback(async || {
+            Problem::not_found("there is no such path; /api/openapi.json lists those there are")
+        })
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(CatchPanicLayer::custom(panicked))
         .layer(CompressionLayer::new())
@@ -59,7 +61,10 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied());
-    tracing::error!(panic = said.unwrap_or("of unknown type"), "answer a question");
+    tracing::error!(
+        panic = said.unwrap_or("of unknown type"),
+        "answer a question"
+    );
     Problem::internal().into_response()
 }
 

@@ -143,7 +143,10 @@ async fn answer(
     let question = format!("series {of:?} {step} {} {}", window.from, window.to);
     let revision = snapshot.progress.revision;
     let render = render(snapshot, window, step, of);
-    state.answers.answer(asked, revision, question, render).await
+    state
+        .answers
+        .answer(asked, revision, question, render)
+        .await
 }
 
 /// The finest step that does not give too many points.
@@ -190,7 +193,12 @@ mod tests {
 
     #[test]
     fn auto_takes_the_finest_step_that_fits() {
-        let step = |length| fitting(Window { from: 0, to: length });
+        let step = |length| {
+            fitting(Window {
+                from: 0,
+                to: length,
+            })
+        };
         assert_eq!(step(6 * HOUR), MINUTE);
         assert_eq!(step(7 * HOUR), HOUR);
         assert_eq!(step(14 * DAY), HOUR);

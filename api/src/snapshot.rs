@@ -16,8 +16,8 @@ pub(crate) struct Progress {
     pub(crate) newest: Option<i64>,
     /// Least `created_at` of a counted event.
     pub(crate) oldest: Option<i64>,
-    minute_from: i64,
-    hour_from: i64,
+    pub(crate) minute_from: i64,
+    pub(crate) hour_from: i64,
 }
 
 impl Progress {

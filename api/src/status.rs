@@ -157,8 +157,6 @@ async fn counts(
     snapshot: &mut Snapshot,
     sql: &'static str,
 ) -> Result<BTreeMap<String, i64>, Problem> {
-    let rows: Vec<(String, i64)> = sqlx::query_as(sql)
-        .fetch_all(snapshot.connection())
-        .await?;
+    let rows: Vec<(String, i64)> = sqlx::query_as(sql).fetch_all(snapshot.connection()).await?;
     Ok(rows.into_iter().collect())
 }

@@ -150,7 +150,9 @@ fn take_apart(
 
 /// A text that a spreadsheet would take for a formula begins with an apostrophe.
 fn guarded(text: String) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']);
+    let formula = text.starts_with([
+        '=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
+    ]);
     if formula { format!("'{text}") } else { text }
 }
 

@@ -128,7 +128,10 @@ pub(crate) async fn list(
         };
         list.render(format, &UserRow::default())
     };
-    state.answers.answer(&asked, revision, question, render).await
+    state
+        .answers
+        .answer(&asked, revision, question, render)
+        .await
 }
 
 async fn page(
@@ -205,5 +208,8 @@ pub(crate) async fn one(
             row: UserRow::new(row, |_| 0),
         })
     };
-    state.answers.answer(&asked, revision, question, render).await
+    state
+        .answers
+        .answer(&asked, revision, question, render)
+        .await
 }

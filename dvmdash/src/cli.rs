@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use dvmdash_runtime::settings::{LogArgs, Misconfigured};
 use dvmdash_runtime::telemetry;
 
-use crate::{dead_letters, import, local, migrate, roles};
+use crate::{dead_letters, import, local, migrate, roles, simulate};
 
 /// What Nostr's data vending machines (NIP-90) do, counted.
 #[derive(Parser)]
@@ -38,6 +38,8 @@ enum Command {
     Import(import::Args),
     /// Look at messages that could not be read, or put them back on the queue
     DeadLetters(dead_letters::Args),
+    /// Make up traffic in the shape of the real network, and send it to a relay, a file or the queue
+    Simulate(simulate::Args),
 }
 
 /// Runs the command of this process. Exit codes: 0 done, 1 failed, 2 a setting cannot be used.
@@ -68,6 +70,7 @@ async fn start(cli: Cli) -> Result<()> {
         Command::Migrate(args) => migrate::run(args).await,
         Command::Import(args) => import::run(args).await,
         Command::DeadLetters(args) => dead_letters::run(args).await,
+        Command::Simulate(args) => simulate::run(args).await,
     }
 }
 

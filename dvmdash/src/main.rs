@@ -5,7 +5,9 @@ mod dead_letters;
 mod import;
 mod local;
 mod migrate;
+mod publishing;
 mod roles;
+mod simulate;
 
 fn main() -> std::process::ExitCode {
     dvmdash_runtime::tls::install();

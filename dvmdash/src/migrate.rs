@@ -46,7 +46,10 @@ async fn patiently(name: &str, prepare: impl AsyncFn() -> Result<()>) -> Result<
             // A migration that fails fails again.
             Err(error) if postgres::is_broken(&error) => return Err(error),
             Err(error) => {
-                tracing::warn!(error = format!("{error:#}"), "{name} is not ready; asked again in two seconds");
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "{name} is not ready; asked again in two seconds"
+                );
                 tokio::time::sleep(Duration::from_secs(2)).await;
             }
         }

@@ -9,11 +9,12 @@ use dvmdash_runtime::admin::{self, Check};
 use dvmdash_runtime::archive::{Archive, MongoArchive};
 use dvmdash_runtime::cursors::{Cursors, EtcdCursors};
 use dvmdash_runtime::lock::{EtcdLock, Lock};
+use dvmdash_runtime::postgres::{self, PgPool};
 use dvmdash_runtime::queue::RabbitMq;
 use dvmdash_runtime::settings::{
-    AdminArgs, BatchArgs, EtcdArgs, KindsArgs, LockArgs, MongoDbArgs, PostgresArgs, PublishArgs, RabbitMqArgs, RetentionArgs,
+    AdminArgs, BatchArgs, EtcdArgs, KindsArgs, LockArgs, MongoDbArgs, PostgresArgs, PublishArgs,
+    RabbitMqArgs, RetentionArgs,
 };
-use dvmdash_runtime::postgres::{self, PgPool};
 use dvmdash_runtime::{shutdown, telemetry};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -88,7 +89,14 @@ pub async fn collect(args: CollectArgs) -> Result<()> {
         })
     }];
     let shutdown = shutdown::on_signal()?;
-    let role = dvmdash_collector::run(args.collector, args.publish, rules, queue, cursors, shutdown.clone());
+    let role = dvmdash_collector::run(
+        args.collector,
+        args.publish,
+        rules,
+        queue,
+        cursors,
+        shutdown.clone(),
+    );
     with_admin(&args.admin, checks, shutdown, role, true).await
 }
 
@@ -99,13 +107,18 @@ pub async fn process(args: ProcessArgs) -> Result<()> {
     let lock = Arc::new(EtcdLock::new(&args.etcd, &args.lock)?);
     let pool = postgres::pool(args.postgres.options()?, 4);
     let archive = Arc::new(MongoArchive::connect(&args.mongodb).await?);
-    let checks = vec![rabbitmq_check(&queue), postgres_check(&pool), archive_check(&archive), {
-        let lock = lock.clone();
-        Check::new("etcd", move || {
+    let checks = vec![
+        rabbitmq_check(&queue),
+        postgres_check(&pool),
+        archive_check(&archive),
+        {
             let lock = lock.clone();
-            async move { lock.ping().await }
-        })
-    }];
+            Check::new("etcd", move || {
+                let lock = lock.clone();
+                async move { lock.ping().await }
+            })
+        },
+    ];
     let shutdown = shutdown::on_signal()?;
     let parts = dvmdash_processor::Parts {
         queue: queue.clone(),
@@ -137,7 +150,11 @@ pub async fn serve(args: ServeArgs) -> Result<()> {
     let queue = Arc::new(RabbitMq::new(&args.rabbitmq)?);
     let pool = postgres::pool(args.postgres.options()?, 8);
     let archive = Arc::new(MongoArchive::connect(&args.mongodb).await?);
-    let checks = vec![rabbitmq_check(&queue), postgres_check(&pool), archive_check(&archive)];
+    let checks = vec![
+        rabbitmq_check(&queue),
+        postgres_check(&pool),
+        archive_check(&archive),
+    ];
     let shutdown = shutdown::on_signal()?;
     let listener = listen(args.api.listen).await?;
     println!("listening on http://{}", listener.local_addr()?);
@@ -171,7 +188,9 @@ fn postgres_check(pool: &PgPool) -> Check {
 }
 
 async fn listen(address: std::net::SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("listen on {address}"))
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listen on {address}"))
 }
 
 /// Runs a role beside its admin server. When either ends, the other is asked to end too; a failure of one is the process's.

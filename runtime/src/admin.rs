@@ -42,6 +42,8 @@ struct Admin {
 
 /// How long a dependency may take to answer a probe.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How often the metrics are tidied up.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Answers `/livez`, `/readyz` and `/metrics` until `shutdown`.
 ///
@@ -55,6 +57,14 @@ pub async fn serve(
     metrics: PrometheusHandle,
     shutdown: CancellationToken,
 ) -> Result<()> {
+    // Samples of histograms pile up until somebody asks for them.
+    let (upkeep, done) = (metrics.clone(), shutdown.clone());
+    tokio::spawn(done.run_until_cancelled_owned(async move {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            upkeep.run_upkeep();
+        }
+    }));
     let router = Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))

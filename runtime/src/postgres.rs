@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use sqlx::ConnectOptions as _;
 pub use sqlx::PgPool;
 use sqlx::migrate::MigrateError;
 pub use sqlx::postgres::PgConnectOptions;
@@ -21,10 +22,14 @@ pub fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
 /// # Errors
 /// When the server is gone or a migration fails.
 pub async fn migrate(pool: &PgPool) -> Result<()> {
-    sqlx::migrate!("../migrations")
-        .run(pool)
-        .await
-        .context("migrate PostgreSQL")
+    // A connection of its own, which does not log the whole schema as a slow statement.
+    let options = pool.connect_options().as_ref().clone();
+    let connection = options.disable_statement_logging().connect().await;
+    let mut connection = connection
+        .map_err(MigrateError::Execute)
+        .context("connect to PostgreSQL")?;
+    let migrated = sqlx::migrate!("../migrations").run(&mut connection).await;
+    migrated.context("migrate PostgreSQL")
 }
 
 /// Whether a migration itself has failed, which trying again does not mend, as against a server that cannot be reached.

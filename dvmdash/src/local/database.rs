@@ -3,6 +3,7 @@
 //! The child ends the database when its standard input closes, which happens whenever its parent ends, however that comes about.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -11,7 +12,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use dvmdash_runtime::postgres::PgConnectOptions;
-use postgresql_embedded::{PostgreSQL, Settings, Status};
+use dvmdash_runtime::shutdown;
+use postgresql_embedded::{PostgreSQL, Settings};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 
@@ -37,19 +39,42 @@ impl Database {
     pub async fn start(folder: &Folder) -> Result<Self> {
         // The link, not the path behind it: an executable in a home that the database's user cannot enter runs all the same.
         let mut command = std::process::Command::new("/proc/self/exe");
-        command.arg("local-database").arg(folder.database()).current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .arg("local-database")
+            .arg(folder.database())
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         if let Some(owner) = folder.owner() {
-            command.uid(owner.uid).gid(owner.gid).env("HOME", folder.database());
-            tracing::info!(uid = owner.uid, "we are root, so the database runs as another user");
+            command
+                .uid(owner.uid)
+                .gid(owner.gid)
+                .env("HOME", folder.database());
         }
         // A Ctrl-C on the terminal is for us; the child ends after us.
         command.process_group(0);
-        let mut child = Command::from(command).kill_on_drop(false).spawn().context("start the database's process")?;
-        let wanted = child.stdin.take().context("the database's process has no input")?;
-        let output = child.stdout.take().context("the database's process has no output")?;
+        let mut child = Command::from(command)
+            .kill_on_drop(false)
+            .spawn()
+            .context("start the database's process")?;
+        let wanted = child
+            .stdin
+            .take()
+            .context("the database's process has no input")?;
+        let output = child
+            .stdout
+            .take()
+            .context("the database's process has no output")?;
         let mut lines = BufReader::new(output).lines();
-        let Some(uri) = lines.next_line().await.context("read from the database's process")? else {
-            let ended = child.wait().await.context("wait for the database's process")?;
+        let Some(uri) = lines
+            .next_line()
+            .await
+            .context("read from the database's process")?
+        else {
+            let ended = child
+                .wait()
+                .await
+                .context("wait for the database's process")?;
             bail!("the database does not start ({ended}); its messages are above");
         };
         Ok(Self { child, wanted, uri })
@@ -57,12 +82,19 @@ impl Database {
 
     /// How to connect.
     pub fn options(&self) -> Result<PgConnectOptions> {
-        PgConnectOptions::from_str(&self.uri).context("read the database's address")
+        let options =
+            PgConnectOptions::from_str(&self.uri).context("read the database's address")?;
+        // Else every start logs that the tables are there already.
+        Ok(options.options([("client_min_messages", "warning")]))
     }
 
     /// Resolves when the database has ended by itself, which is an error.
     pub async fn ended(&mut self) -> Result<()> {
-        let ended = self.child.wait().await.context("wait for the database's process")?;
+        let ended = self
+            .child
+            .wait()
+            .await
+            .context("wait for the database's process")?;
         bail!("the database has ended: {ended}")
     }
 
@@ -70,7 +102,9 @@ impl Database {
     pub async fn stop(mut self) -> Result<()> {
         drop(self.wanted);
         let ended = tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await;
-        let ended = ended.context("the database does not end")?.context("wait for the database's process")?;
+        let ended = ended
+            .context("the database does not end")?
+            .context("wait for the database's process")?;
         if !ended.success() {
             bail!("the database ended badly: {ended}");
         }
@@ -80,18 +114,25 @@ impl Database {
 
 /// The child: starts the database, prints its address, and ends it when the standard input closes.
 pub async fn run(args: Args) -> Result<()> {
+    // Whoever ends our parent means the parent: we end after it, when nobody uses the database any more.
+    let _ignored = shutdown::on_signal()?;
+    // The child of a parent that was killed may still be ending the database.
+    let lock = File::create(args.folder.join("lock")).context("open the database's lock")?;
+    lock.lock().context("wait for the end of the database")?;
     let mut database = PostgreSQL::new(settings(&args.folder)?);
-    if database.status() == Status::Started {
-        // Left by a child that was killed: what it was writing is safe in its log.
-        if let Err(error) = database.stop().await {
-            tracing::debug!(%error, "there was only a stale file of a database that is gone");
-        }
-    }
+    end_left_over(&database).await?;
     database.setup().await.context("set up the database")?;
     database.start().await.context("start the database")?;
     let ready = async {
-        if !database.database_exists("dvmdash").await.context("look for the database")? {
-            database.create_database("dvmdash").await.context("create the database")?;
+        if !database
+            .database_exists("dvmdash")
+            .await
+            .context("look for the database")?
+        {
+            database
+                .create_database("dvmdash")
+                .await
+                .context("create the database")?;
         }
         Ok::<_, anyhow::Error>(())
     };
@@ -103,6 +144,21 @@ pub async fn run(args: Args) -> Result<()> {
     }
     database.stop().await.context("stop the database")?;
     ready
+}
+
+/// Ends a database whose child was killed too: what it was writing is safe in its log.
+async fn end_left_over(database: &PostgreSQL) -> Result<()> {
+    let data = &database.settings().data_dir;
+    let file = data.join("postmaster.pid");
+    let Ok(text) = std::fs::read_to_string(&file) else {
+        return Ok(());
+    };
+    // The number may long be that of another process.
+    let id = text.lines().next().unwrap_or_default();
+    if std::fs::read_link(format!("/proc/{id}/cwd")).is_ok_and(|folder| folder == *data) {
+        return database.stop().await.context("end the database left over");
+    }
+    std::fs::remove_file(file).context("remove what a database left over")
 }
 
 fn settings(folder: &Path) -> Result<Settings> {
@@ -146,7 +202,14 @@ fn password(file: &Path, new: &str) -> Result<String> {
     {
         return Ok(password);
     }
-    let opened = std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(file);
-    opened.and_then(|mut opened| opened.write_all(new.as_bytes())).context("write the database's password")?;
+    let opened = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(file);
+    opened
+        .and_then(|mut opened| opened.write_all(new.as_bytes()))
+        .context("write the database's password")?;
     Ok(new.to_owned())
 }

@@ -6,7 +6,7 @@ mod demo;
 mod folder;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -24,7 +24,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::import::{self, Imported};
+use crate::import;
+use crate::publishing::Imported;
 use folder::Folder;
 
 pub use database::{Args as DatabaseArgs, run as run_database};
@@ -39,13 +40,18 @@ pub struct Args {
     #[arg(long)]
     ephemeral: bool,
     /// Where the API and the page answer; port 0 picks a free one
-    #[arg(long, env = "DVMDASH_LISTEN", value_name = "DVMDASH_LISTEN", default_value = "127.0.0.1:8080")]
+    #[arg(
+        long,
+        env = "DVMDASH_LISTEN",
+        value_name = "DVMDASH_LISTEN",
+        default_value = "127.0.0.1:8080"
+    )]
     listen: SocketAddr,
     /// A relay to read; may be given several times
     #[arg(long, value_name = "URL", value_parser = dvmdash_collector::normalise)]
     relay: Vec<String>,
     /// A JSONL file to count; may be given several times
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = readable)]
     import: Vec<PathBuf>,
     /// Simulated traffic through an embedded relay, without any network
     #[arg(long)]
@@ -54,7 +60,12 @@ pub struct Args {
     #[arg(long)]
     allow_private_relays: bool,
     /// How far back a relay that is new here is read, in seconds
-    #[arg(long, env = "DVMDASH_BACKFILL_SECONDS", value_name = "DVMDASH_BACKFILL_SECONDS", default_value_t = 1_728_000)]
+    #[arg(
+        long,
+        env = "DVMDASH_BACKFILL_SECONDS",
+        value_name = "DVMDASH_BACKFILL_SECONDS",
+        default_value_t = 1_728_000
+    )]
     backfill_seconds: u32,
     #[command(flatten)]
     kinds: KindsArgs,
@@ -65,6 +76,18 @@ pub struct Args {
     #[command(flatten)]
     retention: RetentionArgs,
 }
+
+fn readable(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if text == "-" {
+        return Ok(path);
+    }
+    let opened = std::fs::File::open(&path);
+    opened.map(|_| path).map_err(|error| error.to_string())
+}
+
+/// How long the parts may take to end, before they are ended where they are: what they had in hand is then read again at the next start.
+const GRACE: Duration = Duration::from_secs(20);
 
 /// A database, and a processor on an in-process queue before it.
 struct Pipeline {
@@ -79,7 +102,12 @@ struct Pipeline {
 }
 
 impl Pipeline {
-    async fn start(folder: Folder, rules: Rules, batch: BatchArgs, retention: RetentionArgs) -> Result<Self> {
+    async fn start(
+        folder: Folder,
+        rules: Rules,
+        batch: BatchArgs,
+        retention: RetentionArgs,
+    ) -> Result<Self> {
         let database = database::Database::start(&folder).await?;
         let pool = postgres::pool(database.options()?, 8);
         postgres::migrate(&pool).await?;
@@ -100,7 +128,16 @@ impl Pipeline {
             busy: busy.clone(),
         };
         let processor = tokio::spawn(dvmdash_processor::run(parts, processing.clone()));
-        Ok(Self { folder, database, pool, archive, queue, busy, processor, processing })
+        Ok(Self {
+            folder,
+            database,
+            pool,
+            archive,
+            queue,
+            busy,
+            processor,
+            processing,
+        })
     }
 
     /// Ends the processor after its batch, then the database.
@@ -119,10 +156,18 @@ pub async fn run(args: Args) -> Result<()> {
     let rules = args.kinds.rules()?;
     let mut relays = args.relay.clone();
     let shutdown = shutdown::on_signal()?;
-    let listener = TcpListener::bind(args.listen).await.with_context(|| format!("listen on {}", args.listen))?;
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .with_context(|| format!("listen on {}", args.listen))?;
     let folder = Folder::open(args.data.clone(), args.ephemeral)?;
-    eprintln!("data in {}", folder.path().display());
-    let mut pipeline = Pipeline::start(folder, rules.clone(), args.batch.clone(), args.retention.clone()).await?;
+    eprintln!("{}", described(&folder));
+    let mut pipeline = Pipeline::start(
+        folder,
+        rules.clone(),
+        args.batch.clone(),
+        args.retention.clone(),
+    )
+    .await?;
 
     let mut tasks: JoinSet<Result<()>> = JoinSet::new();
     let state = dvmdash_api::State::new(
@@ -134,7 +179,9 @@ pub async fn run(args: Args) -> Result<()> {
     println!("listening on http://{}", listener.local_addr()?);
     tasks.spawn(dvmdash_api::serve(listener, state, shutdown.clone()));
     if args.demo {
-        let (relay, feeding) = demo::start(pipeline.queue.clone(), shutdown.clone()).await?;
+        let fresh = pipeline.archive.count().await? == 0;
+        let queue = pipeline.queue.clone();
+        let (relay, feeding) = demo::start(queue, fresh, shutdown.clone()).await?;
         relays.push(relay);
         tasks.spawn(feeding);
     }
@@ -152,7 +199,14 @@ pub async fn run(args: Args) -> Result<()> {
             max_relays: 50,
         };
         let queue = pipeline.queue.clone();
-        let run = dvmdash_collector::run(collector, args.publish.clone(), rules.clone(), queue, Arc::new(cursors), shutdown.clone());
+        let run = dvmdash_collector::run(
+            collector,
+            args.publish.clone(),
+            rules.clone(),
+            queue,
+            Arc::new(cursors),
+            shutdown.clone(),
+        );
         tasks.spawn(run);
     }
     if !args.import.is_empty() {
@@ -160,17 +214,44 @@ pub async fn run(args: Args) -> Result<()> {
         let size = args.publish.publish_max_events as usize;
         // Before the first look at the status: an import that has not begun yet is not settled.
         busy.fetch_add(1, Ordering::SeqCst);
-        tasks.spawn(import_all(args.import, rules, size, queue, busy, shutdown.clone()));
+        tasks.spawn(import_all(
+            args.import,
+            rules,
+            size,
+            queue,
+            busy,
+            shutdown.clone(),
+        ));
     }
 
     let ended = watch(&mut tasks, &mut pipeline, &shutdown).await;
     shutdown.cancel();
-    while tasks.join_next().await.is_some() {}
+    let all = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, all).await.is_err() {
+        tracing::warn!("not everything has ended in time");
+        tasks.shutdown().await;
+    }
     ended.and(pipeline.stop().await)
 }
 
+/// Where the data lies, in one line.
+fn described(folder: &Folder) -> String {
+    let path = folder.path().display();
+    match folder.owner() {
+        None => format!("data in {path}"),
+        Some(owner) => format!(
+            "data in {path}; the database runs as {}, since PostgreSQL refuses to run as root",
+            owner.name
+        ),
+    }
+}
+
 /// Waits for the wish to end, or for a part that has failed.
-async fn watch(tasks: &mut JoinSet<Result<()>>, pipeline: &mut Pipeline, shutdown: &CancellationToken) -> Result<()> {
+async fn watch(
+    tasks: &mut JoinSet<Result<()>>,
+    pipeline: &mut Pipeline,
+    shutdown: &CancellationToken,
+) -> Result<()> {
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
@@ -210,12 +291,29 @@ async fn import_all(
 }
 
 /// Imports a file into a data folder that no other process has open, and ends when all of it is counted.
-pub async fn import_into(data: PathBuf, file: &PathBuf, rules: Rules, size: usize) -> Result<Imported> {
+pub async fn import_into(
+    data: PathBuf,
+    file: &Path,
+    rules: Rules,
+    size: usize,
+) -> Result<Imported> {
     let folder = Folder::open(Some(data), false)?;
-    let batch = BatchArgs { batch_max_events: 5000, batch_max_wait_ms: 200, prefetch_messages: 40 };
-    let retention = RetentionArgs { minute_bucket_days: 7, hour_bucket_days: 400 };
-    let pipeline = Pipeline::start(folder, rules.clone(), batch, retention).await?;
-    let imported = import::import(file, rules, size, pipeline.queue.clone()).await;
+    let batch = BatchArgs {
+        batch_max_events: 5000,
+        batch_max_wait_ms: 200,
+        prefetch_messages: 40,
+    };
+    let retention = RetentionArgs {
+        minute_bucket_days: 7,
+        hour_bucket_days: 400,
+    };
+    let mut pipeline = Pipeline::start(folder, rules.clone(), batch, retention).await?;
+    let import = import::import(file, rules, size, pipeline.queue.clone());
+    let (mut none, forever) = (JoinSet::new(), CancellationToken::new());
+    let imported = tokio::select! {
+        imported = import => imported,
+        ended = watch(&mut none, &mut pipeline, &forever) => Err(ended.err().context("the pipeline has ended")?),
+    };
     pipeline.stop().await?;
     imported
 }

@@ -186,10 +186,11 @@ impl Archive for MongoArchive {
     async fn prepare(&self) -> Result<()> {
         let events = self.events.clone();
         detached("create the archive's indexes", async move {
+            // The kind at the end tells those of other kinds before their documents are fetched.
             let keys = [
                 doc! { "kind": 1, "created_at": -1 },
-                doc! { "pubkey": 1, "created_at": -1 },
-                doc! { "refs": 1, "created_at": -1 },
+                doc! { "pubkey": 1, "created_at": -1, "kind": 1 },
+                doc! { "refs": 1, "created_at": -1, "kind": 1 },
             ];
             let indexes = keys.map(|keys| IndexModel::builder().keys(keys).build());
             events.create_indexes(indexes).await?;

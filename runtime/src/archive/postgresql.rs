@@ -23,8 +23,10 @@ impl PostgresArchive {
     }
 }
 
-/// The event's seven fields are kept as JSON in bytes: text of PostgreSQL cannot hold U+0000.
+/// The event's seven fields are kept as JSON in bytes: text of PostgreSQL cannot hold U+0000. The lock makes two at once take turns, which
+/// `if not exists` alone does not.
 const PREPARE: &str = "
+select pg_advisory_xact_lock(7260);
 create table if not exists archive_events (
     id bytea primary key,
     pubkey bytea not null,
@@ -45,11 +47,13 @@ create index if not exists archive_events_by_e on archive_events using gin (e);
 create index if not exists archive_events_by_p on archive_events using gin (p);
 ";
 
+/// In the order of ids, so that two inserts of the same events cannot wait for each other.
 const INSERT: &str = "
 insert into archive_events (id, pubkey, created_at, kind, e, p, event, first_seen, relay, source, quarantined)
 select id, pubkey, created_at, kind, e::bytea[], p::bytea[], event, first_seen, relay, source, quarantined
 from unnest($1::bytea[], $2::bytea[], $3::bigint[], $4::int[], $5::text[], $6::text[], $7::bytea[], $8::bigint[], $9::text[], $10::text[], $11::text[])
-    as n (id, pubkey, created_at, kind, e, p, event, first_seen, relay, source, quarantined)
+    with ordinality as n (id, pubkey, created_at, kind, e, p, event, first_seen, relay, source, quarantined, position)
+order by id, position
 on conflict (id) do nothing
 ";
 

@@ -71,9 +71,21 @@ impl Dvmdash {
 
     /// Runs `dvmdash <args>` until it ends.
     pub async fn run(world: &World, args: &[&str], env: &[(&str, &str)]) -> Finished {
-        let mut command = tokio::process::Command::from(command(world, args).await);
+        let mut command = command(world, args).await;
+        command.envs(env.iter().copied());
+        Self::finish(command).await
+    }
+
+    /// The same with the world's environment but for one variable.
+    pub async fn run_without(world: &World, args: &[&str], variable: &str) -> Finished {
+        let mut command = command(world, args).await;
+        command.env_remove(variable);
+        Self::finish(command).await
+    }
+
+    async fn finish(command: Command) -> Finished {
+        let mut command = tokio::process::Command::from(command);
         command
-            .envs(env.iter().copied())
             .stdin(std::process::Stdio::null())
             .kill_on_drop(true);
         let output = command.output().await.expect("run dvmdash");

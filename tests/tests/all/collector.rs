@@ -22,14 +22,14 @@ use tokio_util::sync::CancellationToken;
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A real relay that cuts its answers to 500 events, as most do. What it holds outlives a restart.
-struct Relay {
+pub struct Relay {
     port: u16,
     held: MemoryDatabase,
     running: LocalRelay,
 }
 
 impl Relay {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let held = MemoryDatabase::with_opts(MemoryDatabaseOptions {
             events: true,
             max_events: None,
@@ -60,19 +60,19 @@ impl Relay {
         }
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("ws://{}", SocketAddr::from(([127, 0, 0, 1], self.port)))
     }
 
     /// Stores events without telling anybody.
-    async fn hold(&self, events: &[Event]) {
+    pub async fn hold(&self, events: &[Event]) {
         for event in events {
             self.held.save_event(event).await.unwrap();
         }
     }
 
     /// Stores an event and sends it to subscribers.
-    async fn accept(&self, event: &Event) {
+    pub async fn accept(&self, event: &Event) {
         self.hold(std::slice::from_ref(event)).await;
         self.running.notify_event(event.clone());
     }

@@ -1,11 +1,9 @@
 //! The sentences that are the contract, each with real servers.
 
-use std::time::Duration;
-
 use dvmdash_tests::harness::{Dvmdash, Servers, World, get};
 
-use crate::running::{doomed, hold, import, lines, migrate, process, serve, settings};
-use crate::{in_process, snapshot};
+use crate::running::{counted, doomed, hold, import, lines, migrate, process, serve, settings};
+use crate::{archived_lines, in_process, snapshot};
 
 async fn world(name: &str) -> World {
     let world = Servers::shared().await.world(name).await;
@@ -19,7 +17,10 @@ async fn crash(name: &str, place: &str) {
     let lines = lines(11, 600);
     import(&world, &lines).await;
     let mut first = doomed(&world, place).await;
-    assert!(!first.wait_exit().await.success(), "the failpoint {place} is reached");
+    assert!(
+        !first.wait_exit().await.success(),
+        "the failpoint {place} is reached"
+    );
     let _second = process(&world, &[]).await;
     hold(&world, &lines).await;
 }
@@ -50,7 +51,16 @@ async fn crash_before_commit_is_counted_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn crash_anywhere_on_the_straight_line_is_counted_once() {
-    for place in ["decoded", "archived", "begun", "fenced", "claimed", "folded", "rejected", "acknowledged"] {
+    for place in [
+        "decoded",
+        "archived",
+        "begun",
+        "fenced",
+        "claimed",
+        "folded",
+        "rejected",
+        "acknowledged",
+    ] {
         crash(place, place).await;
     }
 }
@@ -71,7 +81,10 @@ async fn same_event_from_two_relays_is_counted_once() {
 async fn duplicate_inside_one_batch_is_counted_once() {
     let world = world("duplicate_inside").await;
     let lines = lines(3, 200);
-    let doubled: Vec<String> = lines.iter().flat_map(|line| [line.clone(), line.clone()]).collect();
+    let doubled: Vec<String> = lines
+        .iter()
+        .flat_map(|line| [line.clone(), line.clone()])
+        .collect();
     import(&world, &doubled).await;
     let _one = process(&world, &[("DVMDASH_BATCH_MAX_EVENTS", "5000")]).await;
     hold(&world, &lines).await;
@@ -87,9 +100,7 @@ async fn stale_lease_holder_is_fenced_out() {
     stale.wait_stopped().await;
     let _successor = process(&world, &[]).await;
     let api = serve(&world).await;
-    while get(&format!("{}/api/v1/status", api.url())).await.json["counted"].as_u64() < Some(200) {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    counted(&api, 200).await;
     stale.resume();
     hold(&world, &lines).await;
 }
@@ -104,9 +115,7 @@ async fn lease_holder_stopped_inside_its_transaction_blocks_nobody_for_long() {
     let _successor = process(&world, &[]).await;
     let api = serve(&world).await;
     // The successor counts while the other stands still; what that one holds unacknowledged is missing yet.
-    while get(&format!("{}/api/v1/status", api.url())).await.json["counted"].as_u64() < Some(50) {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    counted(&api, 50).await;
     stopped.resume();
     hold(&world, &lines).await;
 }
@@ -122,8 +131,13 @@ async fn two_workers_take_turns_and_lose_nothing() {
     hold(&world, &lines).await;
     for worker in [&mut one, &mut two] {
         let metrics = get(&format!("{}/metrics", worker.admin_url())).await.text;
-        let counted = metrics.lines().find(|line| line.starts_with("dvmdash_events_counted_total "));
-        assert!(counted.is_some_and(|line| !line.ends_with(" 0")), "a worker had no turn: {metrics}");
+        let counted = metrics
+            .lines()
+            .find(|line| line.starts_with("dvmdash_events_counted_total "));
+        assert!(
+            counted.is_some_and(|line| !line.ends_with(" 0")),
+            "a worker had no turn: {metrics}"
+        );
         assert_eq!(worker.terminate().await, Some(0));
     }
 }
@@ -137,18 +151,37 @@ async fn poison_goes_to_the_dead_letters_and_the_rest_is_counted() {
     for body in poison {
         let properties = lapin::BasicProperties::default();
         let queue = world.queue.as_str();
-        channel.basic_publish("".into(), queue.into(), Default::default(), body, properties).await.unwrap().await.unwrap();
+        channel
+            .basic_publish(
+                "".into(),
+                queue.into(),
+                Default::default(),
+                body,
+                properties,
+            )
+            .await
+            .unwrap()
+            .await
+            .unwrap();
     }
     import(&world, &lines).await;
     let _one = process(&world, &[]).await;
     hold(&world, &lines).await;
 
-    let listed = Dvmdash::run(&world, &["dead-letters", "list"], &settings(&[])).await.success();
+    let listed = Dvmdash::run(&world, &["dead-letters", "list"], &settings(&[]))
+        .await
+        .success();
     assert!(listed.stdout.contains("not JSON"), "{}", listed.stdout);
     let api = serve(&world).await;
     let status = get(&format!("{}/api/v1/status", api.url())).await.json;
-    assert_eq!(status["queue"]["dead_letters"].as_u64(), Some(poison.len() as u64), "{status}");
-    Dvmdash::run(&world, &["dead-letters", "replay"], &settings(&[])).await.success();
+    assert_eq!(
+        status["queue"]["dead_letters"].as_u64(),
+        Some(poison.len() as u64),
+        "{status}"
+    );
+    Dvmdash::run(&world, &["dead-letters", "replay"], &settings(&[]))
+        .await
+        .success();
     hold(&world, &lines).await;
 }
 
@@ -160,31 +193,19 @@ async fn rollups_rebuilt_from_the_archive_equal_the_live_ones() {
     import(&world, &lines).await;
     hold(&world, &lines).await;
 
-    use futures_util::TryStreamExt as _;
-    let archive = world.mongodb().await.collection::<mongodb::bson::Document>("events");
-    let stored: Vec<_> = archive.find(mongodb::bson::doc! {}).await.unwrap().try_collect().await.unwrap();
-    let events: Vec<String> = stored.iter().map(event_of).collect();
+    let events = archived_lines(&world).await;
     let other = Servers::shared().await.world("rebuilt_tables").await;
-    let rebuilt = in_process::count(other.postgres().await, in_process::messages(&events, 333), 1000).await.unwrap();
+    let rebuilt = in_process::count(
+        other.postgres().await,
+        in_process::messages(&events, 333),
+        1000,
+    )
+    .await
+    .unwrap();
     let live = world.postgres().await;
-    let found = snapshot::differences(&snapshot::snapshot(&live).await.unwrap(), &snapshot::snapshot(&rebuilt).await.unwrap());
+    let found = snapshot::differences(
+        &snapshot::snapshot(&live).await.unwrap(),
+        &snapshot::snapshot(&rebuilt).await.unwrap(),
+    );
     assert!(found.is_empty(), "{found:#?}");
-}
-
-/// The NIP-01 object of an archived document.
-fn event_of(document: &mongodb::bson::Document) -> String {
-    let bytes = |name: &str| match document.get(name) {
-        Some(mongodb::bson::Bson::Binary(binary)) => hex::encode(&binary.bytes),
-        other => panic!("{name} is {other:?}"),
-    };
-    serde_json::json!({
-        "id": bytes("_id"),
-        "pubkey": bytes("pubkey"),
-        "created_at": document.get_i64("created_at").unwrap(),
-        "kind": document.get_i32("kind").unwrap(),
-        "tags": document.get_array("tags").unwrap(),
-        "content": document.get_str("content").unwrap(),
-        "sig": bytes("sig"),
-    })
-    .to_string()
 }

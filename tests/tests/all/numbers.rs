@@ -8,7 +8,10 @@ use serde_json::Value;
 
 /// The naive program over these lines, now.
 pub fn naive(lines: &[String]) -> Naive {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
     Naive::load(lines, i64::try_from(now).unwrap(), &KindsConfig::default())
 }
 
@@ -22,7 +25,9 @@ async fn ask(url: &str) -> Value {
 /// The window that the answer says it used, in unix seconds.
 fn window(answer: &Value) -> (i64, i64) {
     let second = |name: &str| {
-        let text = answer[name].as_str().unwrap_or_else(|| panic!("no {name} in {answer}"));
+        let text = answer[name]
+            .as_str()
+            .unwrap_or_else(|| panic!("no {name} in {answer}"));
         text.parse::<jiff::Timestamp>().unwrap().as_second()
     };
     (second("from"), second("to"))
@@ -33,14 +38,27 @@ async fn items(url: &str) -> (Value, Vec<Value>) {
     let (mut all, mut page) = (Vec::new(), ask(url).await);
     let first = page.clone();
     loop {
-        all.extend(page["items"].as_array().unwrap_or_else(|| panic!("no items in {page}")).iter().cloned());
-        let Some(cursor) = page["next_cursor"].as_str() else { return (first, all) };
+        all.extend(
+            page["items"]
+                .as_array()
+                .unwrap_or_else(|| panic!("no items in {page}"))
+                .iter()
+                .cloned(),
+        );
+        let Some(cursor) = page["next_cursor"].as_str() else {
+            return (first, all);
+        };
         page = ask(&format!("{url}&cursor={cursor}")).await;
     }
 }
 
 /// Compares lists by key, in both directions.
-fn compare<K: Ord + std::fmt::Display>(name: &str, actual: Vec<Value>, key: impl Fn(&Value) -> K, expected: BTreeMap<K, Value>) -> Vec<String> {
+fn compare<K: Ord + std::fmt::Display>(
+    name: &str,
+    actual: Vec<Value>,
+    key: impl Fn(&Value) -> K,
+    expected: BTreeMap<K, Value>,
+) -> Vec<String> {
     let mut actual: BTreeMap<K, Value> = actual.into_iter().map(|row| (key(&row), row)).collect();
     let mut found = Vec::new();
     for (key, expected) in expected {
@@ -49,7 +67,11 @@ fn compare<K: Ord + std::fmt::Display>(name: &str, actual: Vec<Value>, key: impl
             None => found.push(format!("{name} {key}: missing, expected {expected}")),
         }
     }
-    found.extend(actual.into_iter().map(|(key, row)| format!("{name} {key}: not expected: {row}")));
+    found.extend(
+        actual
+            .into_iter()
+            .map(|(key, row)| format!("{name} {key}: not expected: {row}")),
+    );
     found
 }
 
@@ -88,10 +110,17 @@ pub async fn differences(url: &str, naive: &Naive, from: &str, to: &str) -> Vec<
         if (end - start) / seconds > 10_000 {
             continue;
         }
-        let series = ask(&format!("{url}/api/v1/stats/global/series?{query}&step={step}")).await;
+        let series = ask(&format!(
+            "{url}/api/v1/stats/global/series?{query}&step={step}"
+        ))
+        .await;
         let (start, end) = window(&series);
         let expected = Value::Array(naive.global_series(seconds, start, end));
-        found.extend(diff(&series["points"], &expected, &format!("series by {step}")));
+        found.extend(diff(
+            &series["points"],
+            &expected,
+            &format!("series by {step}"),
+        ));
     }
     found
 }
@@ -100,20 +129,35 @@ pub async fn differences(url: &str, naive: &Naive, from: &str, to: &str) -> Vec<
 pub async fn single_differences(url: &str, naive: &Naive, from: &str, to: &str) -> Vec<String> {
     let query = format!("from={from}&to={to}");
     let mut found = Vec::new();
-    let (_, dvms) = items(&format!("{url}/api/v1/dvms?{query}&limit=1000&sort=results")).await;
+    let (_, dvms) = items(&format!(
+        "{url}/api/v1/dvms?{query}&limit=1000&sort=results"
+    ))
+    .await;
     for dvm in dvms.iter().take(8).map(pubkey) {
         let answer = ask(&format!("{url}/api/v1/dvms/{dvm}?{query}")).await;
         let (start, end) = window(&answer);
-        found.extend(diff(&answer, &naive.dvms(start, end)[&dvm], &format!("single dvm {dvm}")));
+        found.extend(diff(
+            &answer,
+            &naive.dvms(start, end)[&dvm],
+            &format!("single dvm {dvm}"),
+        ));
         if answer["status"].as_str() != naive.dvm_status(&dvm) {
-            found.push(format!("status of {dvm}: {} and {:?}", answer["status"], naive.dvm_status(&dvm)));
+            found.push(format!(
+                "status of {dvm}: {} and {:?}",
+                answer["status"],
+                naive.dvm_status(&dvm)
+            ));
         }
     }
     let (_, kinds) = items(&format!("{url}/api/v1/kinds?{query}&limit=1000")).await;
     for number in kinds.iter().take(8).map(kind) {
         let answer = ask(&format!("{url}/api/v1/kinds/{number}?{query}")).await;
         let (start, end) = window(&answer);
-        found.extend(diff(&answer, &naive.kinds(start, end)[&number], &format!("single kind {number}")));
+        found.extend(diff(
+            &answer,
+            &naive.kinds(start, end)[&number],
+            &format!("single kind {number}"),
+        ));
     }
     found
 }
@@ -138,5 +182,9 @@ pub fn windows(naive_times: &[i64]) -> Vec<(String, String)> {
 /// `created_at` of every line that has one.
 pub fn times(lines: &[String]) -> Vec<i64> {
     let time = |line: &String| serde_json::from_str::<Value>(line).ok()?["created_at"].as_i64();
-    lines.iter().filter_map(time).filter(|time| (1_604_707_200..2_000_000_000).contains(time)).collect()
+    lines
+        .iter()
+        .filter_map(time)
+        .filter(|time| (1_604_707_200..2_000_000_000).contains(time))
+        .collect()
 }

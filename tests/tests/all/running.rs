@@ -1,8 +1,9 @@
 //! The roles as processes on real servers, and what must hold when they are done.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
-use dvmdash_tests::harness::{Dvmdash, Servers, World, real_events, wait_settled};
+use dvmdash_tests::harness::{Dvmdash, Servers, World, get, real_events, wait_settled};
 use serde_json::Value;
 
 use crate::in_process::{count, messages};
@@ -42,7 +43,13 @@ pub async fn import(world: &World, lines: &[String]) -> Value {
     let file = world.dir.join(format!("import-{}.jsonl", lines.len()));
     std::fs::write(&file, lines.join("\n")).unwrap();
     let path = file.to_str().unwrap();
-    let done = Dvmdash::run(world, &["import", path], &[("DVMDASH_PUBLISH_MAX_EVENTS", "40")]).await.success();
+    let done = Dvmdash::run(
+        world,
+        &["import", path],
+        &[("DVMDASH_PUBLISH_MAX_EVENTS", "40")],
+    )
+    .await
+    .success();
     let last = done.stdout.lines().last().unwrap_or_default().to_owned();
     serde_json::from_str(&last).unwrap_or_else(|error| panic!("import prints {last:?}: {error}"))
 }
@@ -54,7 +61,12 @@ pub async fn process(world: &World, more: &[(&str, &str)]) -> Dvmdash {
 
 /// Starts a processor that is to crash or stop soon.
 pub async fn doomed(world: &World, failpoint: &str) -> Dvmdash {
-    Dvmdash::spawn(world, &["process"], &settings(&[("DVMDASH_FAILPOINT", failpoint)])).await
+    // It holds little beyond its batch, so that another one has something to do while it stands still.
+    let more = [
+        ("DVMDASH_FAILPOINT", failpoint),
+        ("DVMDASH_PREFETCH_MESSAGES", "8"),
+    ];
+    Dvmdash::spawn(world, &["process"], &settings(&more)).await
 }
 
 /// Starts the API.
@@ -66,24 +78,62 @@ pub async fn serve(world: &World) -> Dvmdash {
 /// every table is that of an undisturbed processor, the API agrees with the naive program, and the queue is empty.
 pub async fn hold(world: &World, lines: &[String]) {
     let api = serve(world).await;
-    let status = wait_settled(&api.url()).await;
     let naive = numbers::naive(lines);
-    assert_eq!(status["archived"].as_u64(), Some(naive.archived().len() as u64), "{status}");
-    assert_eq!(status["counted"].as_u64(), Some(naive.counted().len() as u64), "{status}");
+    // What a processor has in hand is neither ready on the queue nor in the archive yet, so being settled alone does not say that it is done.
+    counted(&api, naive.counted().len()).await;
+    let status = wait_settled(&api.url()).await;
+    assert_eq!(
+        status["archived"].as_u64(),
+        Some(naive.archived().len() as u64),
+        "{status}"
+    );
+    assert_eq!(
+        status["counted"].as_u64(),
+        Some(naive.counted().len() as u64),
+        "{status}"
+    );
     assert_eq!(status["queue"]["ready"], 0, "{status}");
 
     let pool = world.postgres().await;
-    let ledger: Vec<Vec<u8>> = sqlx::query_scalar("select id from ledger").fetch_all(&pool).await.unwrap();
+    let ledger: Vec<Vec<u8>> = sqlx::query_scalar("select id from ledger")
+        .fetch_all(&pool)
+        .await
+        .unwrap();
     let ledger: BTreeSet<String> = ledger.iter().map(hex::encode).collect();
     assert!(ledger == naive.counted(), "the ledger is what counts");
 
     let found = numbers::differences(&api.url(), &naive, "all", "now").await;
     assert!(found.is_empty(), "{found:#?}");
 
-    let other = Servers::shared().await.world("undisturbed").await.postgres().await;
+    let other = Servers::shared()
+        .await
+        .world("undisturbed")
+        .await
+        .postgres()
+        .await;
     let undisturbed = count(other, messages(lines, 500), 5000).await.unwrap();
-    let found = snapshot::differences(&snapshot(&undisturbed).await.unwrap(), &snapshot(&pool).await.unwrap());
+    let found = snapshot::differences(
+        &snapshot(&undisturbed).await.unwrap(),
+        &snapshot(&pool).await.unwrap(),
+    );
     assert!(found.is_empty(), "{found:#?}");
     pool.close().await;
     undisturbed.close().await;
+}
+
+/// Waits until the API says that at least so many events are counted.
+pub async fn counted(api: &Dvmdash, events: usize) {
+    let deadline = Instant::now() + Duration::from_secs(240);
+    loop {
+        let status = get(&format!("{}/api/v1/status", api.url())).await;
+        if status.json["counted"].as_u64() >= Some(events as u64) {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "waiting for {events} events: {}",
+            status.text
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
