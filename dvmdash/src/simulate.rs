@@ -137,7 +137,10 @@ fn make(args: &Args, size: u32, chunks: &mpsc::Sender<Vec<String>>) {
     while made < args.events {
         if args.rate > 0 {
             let due = Duration::from_secs_f64(made as f64 / f64::from(args.rate));
-            #[expect(clippy::disallowed_methods, reason = "this thread may block: it does nothing else")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "this thread may block: it does nothing else"
+            )]
             std::thread::sleep(due.saturating_sub(began.elapsed()));
         }
         let wanted = size.min(args.events - made);
