@@ -262,9 +262,10 @@ create table rollup (
 create table rollup_minute partition of rollup for values in (60) with (fillfactor = 80);
 create table rollup_hour partition of rollup for values in (3600) with (fillfactor = 80);
 create table rollup_day partition of rollup for values in (86400) with (fillfactor = 80);
+create table rollup_month partition of rollup for values in (2764800) with (fillfactor = 80);
 create index rollup_by_dvm on rollup (dvm_id, start);
 comment on table rollup is 'Additive counters in half-open UTC buckets [start, start + step).';
-comment on column rollup.step is 'Seconds: 60, 3600 or 86400.';
+comment on column rollup.step is 'Seconds: 60, 3600, 86400, or 2764800: a month of 32 days, so that days nest in it.';
 comment on column rollup.requests is 'dvm_id 0: job requests. Else: jobs that name the DVM or that it responded to. Bucket of the request.';
 comment on column rollup.results is 'Results, bucket of the result; kind is the request kind.';
 comment on column rollup.feedback is 'Feedback, bucket of the feedback; kind -1 while the request is unknown.';
@@ -289,6 +290,7 @@ create table latency (
 create table latency_minute partition of latency for values in (60) with (fillfactor = 80);
 create table latency_hour partition of latency for values in (3600) with (fillfactor = 80);
 create table latency_day partition of latency for values in (86400) with (fillfactor = 80);
+create table latency_month partition of latency for values in (2764800) with (fillfactor = 80);
 create index latency_by_dvm on latency (dvm_id, start);
 comment on table latency is 'Histograms of response times in log-spaced slots; keys as in rollup.';
 comment on column latency.observed is 'false: claimed, slots of seconds; true: observed, slots of milliseconds.';
@@ -304,6 +306,7 @@ create table presence (
 create table presence_minute partition of presence for values in (60);
 create table presence_hour partition of presence for values in (3600);
 create table presence_day partition of presence for values in (86400);
+create table presence_month partition of presence for values in (2764800);
 create index presence_by_dvm on presence (dvm_id, start);
 comment on table presence is 'Exact sets of customers; keys as in rollup. Only grows: a job never stops naming its customer.';
 

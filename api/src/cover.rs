@@ -6,6 +6,8 @@ pub(crate) const MINUTE: i64 = 60;
 pub(crate) const HOUR: i64 = 3600;
 /// Seconds of a day bucket.
 pub(crate) const DAY: i64 = 86_400;
+/// Seconds of a month bucket: 32 days, so that days nest in it.
+pub(crate) const MONTH: i64 = 32 * DAY;
 
 /// From which moments on fine buckets are kept, unix seconds. Rounded up to the next hour and day, as the processor keeps them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,11 +62,11 @@ pub(crate) struct Piece {
     pub(crate) end: i64,
 }
 
-/// The pieces that tile `[from, to)`: days in the middle, hours, then minutes at the edges; at most five. Edges must come from
+/// The pieces that tile `[from, to)`: months in the middle, days, hours, then minutes at the edges; at most seven. Edges must come from
 /// [`Kept::outward`].
 pub(crate) fn cover(from: i64, to: i64) -> Vec<Piece> {
-    let mut pieces = Vec::with_capacity(5);
-    tile(from, to, &[DAY, HOUR, MINUTE], &mut pieces);
+    let mut pieces = Vec::with_capacity(7);
+    tile(from, to, &[MONTH, DAY, HOUR, MINUTE], &mut pieces);
     pieces.sort_by_key(|piece| piece.start);
     pieces
 }

@@ -1,6 +1,7 @@
 //! The three roles on the four servers. Each has probes and metrics on its admin port; the death of any part ends the process.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,7 +98,7 @@ pub async fn collect(args: CollectArgs) -> Result<()> {
         cursors,
         shutdown.clone(),
     );
-    with_admin(&args.admin, checks, shutdown, role, true).await
+    with_admin(&args.admin, checks, shutdown, role, None).await
 }
 
 /// Archives and counts until SIGTERM or Ctrl-C.
@@ -142,7 +143,7 @@ pub async fn process(args: ProcessArgs) -> Result<()> {
             dvmdash_processor::run(parts, shutdown).await
         }
     };
-    with_admin(&args.admin, checks, shutdown, role, true).await
+    with_admin(&args.admin, checks, shutdown, role, None).await
 }
 
 /// Answers the API until SIGTERM or Ctrl-C.
@@ -157,10 +158,10 @@ pub async fn serve(args: ServeArgs) -> Result<()> {
     ];
     let shutdown = shutdown::on_signal()?;
     let listener = listen(args.api.listen).await?;
-    println!("listening on http://{}", listener.local_addr()?);
+    let address = listener.local_addr()?;
     let state = dvmdash_api::State::new(pool, archive, queue, Arc::default());
     let role = dvmdash_api::serve(listener, state, shutdown.clone());
-    with_admin(&args.admin, checks, shutdown, role, false).await
+    with_admin(&args.admin, checks, shutdown, role, Some(address)).await
 }
 
 fn rabbitmq_check(queue: &Arc<RabbitMq>) -> Check {
@@ -187,25 +188,25 @@ fn postgres_check(pool: &PgPool) -> Check {
     })
 }
 
-async fn listen(address: std::net::SocketAddr) -> Result<TcpListener> {
+async fn listen(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address)
         .await
         .with_context(|| format!("listen on {address}"))
 }
 
-/// Runs a role beside its admin server. When either ends, the other is asked to end too; a failure of one is the process's.
+/// Runs a role beside its admin server, and says where it answers: at `address`, or there. When either ends, the other is asked to end too; a
+/// failure of one is the process's.
 async fn with_admin(
     args: &AdminArgs,
     checks: Vec<Check>,
     shutdown: CancellationToken,
     role: impl Future<Output = Result<()>>,
-    announce: bool,
+    address: Option<SocketAddr>,
 ) -> Result<()> {
     let metrics = telemetry::metrics()?;
     let listener = listen(args.admin_listen).await?;
-    if announce {
-        println!("listening on http://{}", listener.local_addr()?);
-    }
+    let address = address.map_or_else(|| listener.local_addr(), Ok)?;
+    println!("listening on http://{address}");
     let admin = admin::serve(listener, checks, metrics, shutdown.clone());
     let role = async {
         let ended = role.await;

@@ -22,9 +22,12 @@ pub fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
 /// # Errors
 /// When the server is gone or a migration fails.
 pub async fn migrate(pool: &PgPool) -> Result<()> {
-    // A connection of its own, which does not log the whole schema as a slow statement.
+    // A connection of its own, which logs neither the whole schema as a slow statement nor that tables are there already.
     let options = pool.connect_options().as_ref().clone();
-    let connection = options.disable_statement_logging().connect().await;
+    let options = options
+        .disable_statement_logging()
+        .options([("client_min_messages", "warning")]);
+    let connection = options.connect().await;
     let mut connection = connection
         .map_err(MigrateError::Execute)
         .context("connect to PostgreSQL")?;

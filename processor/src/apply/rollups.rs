@@ -1,4 +1,4 @@
-//! Rollup rows, histograms and presence sets, at the three resolutions.
+//! Rollup rows, histograms and presence sets, at the four resolutions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::turn::{Kept, Transaction};
 /// Key of a rollup row in the order of the tables' primary keys, so that a batch walks each index once.
 type Key = (i32, i64, i32, i32);
 
-/// Writes all three. A minute's change is summed into its hour and day here: one row a (resolution, bucket, kind, DVM) and batch.
+/// Writes all three. A minute's change is summed into its hour, day and month here: one row a (resolution, bucket, kind, DVM) and batch.
 pub(super) async fn write(
     transaction: &mut Transaction,
     deltas: &Deltas,
@@ -24,7 +24,10 @@ pub(super) async fn write(
     presence(transaction, deltas, dvms, users, kept).await
 }
 
-/// The keys of a cell's minute, hour and day, as far as they are kept.
+/// The coarsest step, in seconds: 32 days, so that days nest in it. What is asked of all time is summed from these.
+const MONTH: i64 = 32 * 86_400;
+
+/// The keys of a cell's minute, hour, day and month, as far as they are kept.
 fn keys(cell: &Cell, dvms: &Ids, kept: Kept) -> impl Iterator<Item = Key> {
     let (at, kind) = (cell.start, cell.kind);
     let dvm = cell.dvm.map_or(0, |dvm| dvms[&dvm]);
@@ -32,12 +35,13 @@ fn keys(cell: &Cell, dvms: &Ids, kept: Kept) -> impl Iterator<Item = Key> {
         (60, kept.minute_from),
         (3600, kept.hour_from),
         (86_400, i64::MIN),
+        (MONTH, i64::MIN),
     ]
     .into_iter()
     .filter_map(move |(step, from)| {
         let start = at - at.rem_euclid(step);
         (start >= from).then_some((
-            i32::try_from(step).expect("a day has few seconds"),
+            i32::try_from(step).expect("a month has few seconds"),
             start,
             kind,
             dvm,
