@@ -10,7 +10,7 @@ deps: ## install what building, testing and benching need
 # The dev profile: on a fresh machine it is compiled in half the time of a release build.
 demo: ## a page with moving numbers, without network or servers
 	hack/deps.sh demo
-	cargo run --locked -p dvmdash -- local --demo
+	cargo run --locked -p dvmdash -- local --demo --ephemeral
 
 test: deps ## all tests, against real servers that start by themselves
 	cargo build --locked --workspace --bin dvmdash

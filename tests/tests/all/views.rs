@@ -122,3 +122,22 @@ async fn the_views_of_all_time_are_right() {
         .sum();
     assert_eq!(pairs.len(), expected);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_table_and_column_says_what_it_holds() {
+    let world = Servers::shared().await.world("comments").await;
+    let pool = world.postgres().await;
+    dvmdash_runtime::postgres::migrate(&pool).await.unwrap();
+    let silent: Vec<String> = sqlx::query_scalar(
+        "select c.relname || coalesce('.' || a.attname, '')
+         from pg_class c
+         left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+         where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+           and c.relname <> '_sqlx_migrations'
+           and (obj_description(c.oid) is null or col_description(c.oid, a.attnum) is null)",
+    )
+    .fetch_all(&pool)
+    .await
+    .unwrap();
+    assert!(silent.is_empty(), "no comment on {silent:?}");
+}
