@@ -20,6 +20,8 @@ use crate::settings::{Misconfigured, RabbitMqArgs};
 /// Deliveries of one message until RabbitMQ would call it poison. A crash loop must not throw good events away; 3.10 takes -1 for zero
 /// where 4 takes it for none, so it is the largest number that both understand.
 const DELIVERY_LIMIT: i32 = i32::MAX;
+/// How long a confirm may take. A blocked broker may take that long and longer; then the message is published twice and counted once.
+const CONFIRM: Duration = Duration::from_secs(60);
 /// Longest pause between two tries to reach the broker.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -120,10 +122,16 @@ impl RabbitMq {
             mandatory: true,
             ..BasicPublishOptions::default()
         };
-        let confirm = channel
-            .basic_publish("".into(), queue.into(), options, body, properties)
-            .await?
-            .await?;
+        let publish = async {
+            let sent = channel.basic_publish("".into(), queue.into(), options, body, properties);
+            sent.await?.await
+        };
+        // A queue without a leader confirms nothing and refuses nothing; on a new connection it may have one again.
+        let Ok(confirm) = tokio::time::timeout(CONFIRM, publish).await else {
+            *self.publisher.lock().await = None;
+            bail!("RabbitMQ does not confirm");
+        };
+        let confirm = confirm?;
         if !confirm.is_ack() {
             bail!("RabbitMQ has not taken the message");
         }

@@ -111,12 +111,11 @@ impl RabbitMq {
     async fn wait_ready(&mut self) {
         let deadline = Instant::now() + READY;
         loop {
-            match Connection::connect(&self.uri(), ConnectionProperties::default()).await {
-                Ok(connection) => {
-                    let _ = connection.close(200, "ready".into()).await;
-                    return;
-                }
-                Err(error) => {
+            // A broker that is starting may take a connection and never answer on it.
+            match tokio::time::timeout(Duration::from_secs(10), answers(&self.uri())).await {
+                Ok(Ok(())) => return,
+                Err(_) => assert!(Instant::now() < deadline, "RabbitMQ does not answer"),
+                Ok(Err(error)) => {
                     let ended = self.process.try_wait().is_some();
                     assert!(
                         !ended && Instant::now() < deadline,
@@ -165,4 +164,10 @@ fn spawn(dir: &Path, ports: Ports) -> Process {
     let erl = "-noinput -start_epmd false +sbwt none +sbwtdcpu none +sbwtdio none";
     server.env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", erl);
     Process::spawn("rabbitmq", server, dir, Signal::KILL)
+}
+
+/// Connects, and says goodbye again.
+async fn answers(uri: &str) -> lapin::Result<()> {
+    let connection = Connection::connect(uri, ConnectionProperties::default()).await?;
+    connection.close(200, "ready".into()).await
 }
