@@ -440,6 +440,8 @@ impl<'a> Session<'a> {
         self.live = Live::new();
         let all = Selection::kinds(&self.follower.shared.kinds);
         self.follower.plan_again(vec![all], floor);
+        // What the relay has kept from the subscription up to now lies in this walk, whose gap holds the cursor.
+        self.follower.progress(|progress| progress.read(now()));
     }
 }
 

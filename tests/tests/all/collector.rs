@@ -201,7 +201,11 @@ async fn cursor(cursors: &FileCursors) -> Option<i64> {
 async fn wait_for_cursor(cursors: &FileCursors, at_least: i64) {
     let deadline = Instant::now() + PATIENCE;
     while cursor(cursors).await < Some(at_least) {
-        assert!(Instant::now() < deadline, "the cursor does not move");
+        let stays = cursor(cursors).await;
+        assert!(
+            Instant::now() < deadline,
+            "the cursor stays at {stays:?} and does not reach {at_least}"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
