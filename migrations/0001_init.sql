@@ -175,9 +175,10 @@ create table address_deletions (
     author bytea not null,
     d bytea not null,
     deletion bytea not null,
-    created_at bigint not null,
-    primary key (author, d, deletion)
+    created_at bigint not null
 );
+-- Not by d as well: it may be longer than an index takes.
+create index address_deletions_by_author on address_deletions (author);
 comment on table address_deletions is 'Deletion requests by a tag for the author''s own announcements: versions up to created_at are gone.';
 
 -- ── People ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -321,7 +322,7 @@ select k.kind,
 from kinds k
 left join (
     select kind, sum(requests) as requests, sum(results) as results, sum(feedback) as feedback, sum(paid_msat) as paid_msat
-    from rollup where step = 86400 and dvm_id = 0 group by kind
+    from rollup where step = 2764800 and dvm_id = 0 group by kind
 ) r using (kind);
 comment on view kind_stats is 'Per request kind, of all time.';
 
@@ -337,7 +338,7 @@ from dvms d
 left join (
     select dvm_id, sum(requests) as requests, sum(results) as results, sum(feedback) as feedback,
            sum(response_sum_s) as response_sum_s, sum(response_count) as response_count, sum(paid_msat) as paid_msat
-    from rollup where step = 86400 and dvm_id <> 0 group by dvm_id
+    from rollup where step = 2764800 and dvm_id <> 0 group by dvm_id
 ) r using (dvm_id)
 where d.known;
 comment on view dvm_stats is 'Per known DVM, of all time.';
@@ -351,7 +352,7 @@ from kind_dvm s
 join dvms d using (dvm_id)
 left join (
     select kind, dvm_id, sum(requests) as requests, sum(results) as results, sum(paid_msat) as paid_msat
-    from rollup where step = 86400 and dvm_id <> 0 group by kind, dvm_id
+    from rollup where step = 2764800 and dvm_id <> 0 group by kind, dvm_id
 ) r using (kind, dvm_id)
 where s.announced or s.observed;
 comment on view kind_dvm_stats is 'Pairs of kind and DVM that supports it, of all time.';
@@ -360,13 +361,13 @@ create view global_stats as
 with total as (
     select coalesce(sum(requests), 0) as requests, coalesce(sum(results), 0) as results, coalesce(sum(feedback), 0) as feedback,
            coalesce(sum(paid_msat), 0) as paid_msat
-    from rollup where step = 86400 and dvm_id = 0
+    from rollup where step = 2764800 and dvm_id = 0
 ), by_dvm as (
     select d.pubkey, sum(r.results) as results, sum(r.paid_msat) as paid_msat
-    from rollup r join dvms d using (dvm_id) where r.step = 86400 and r.dvm_id <> 0 group by d.pubkey
+    from rollup r join dvms d using (dvm_id) where r.step = 2764800 and r.dvm_id <> 0 group by d.pubkey
 ), by_kind as (
     select kind, sum(requests) as requests, sum(paid_msat) as paid_msat
-    from rollup where step = 86400 and dvm_id = 0 and kind >= 0 group by kind
+    from rollup where step = 2764800 and dvm_id = 0 and kind >= 0 group by kind
 )
 select total.requests as total_requests, total.results as total_results, total.feedback as total_feedback,
        (select count(*) from users where requests > 0) as unique_users,

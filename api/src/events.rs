@@ -58,10 +58,15 @@ pub(crate) async fn one(
     Named(name): Named,
 ) -> Result<Response, Problem> {
     let id = keys::event_id("id", &name)?;
-    let Some(archived) = state.archive.get(id).await? else {
+    let Some(mut archived) = state.archive.get(id).await? else {
         return Err(Problem::not_found("the archive holds no event of this id"));
     };
     let mut snapshot = Snapshot::take(&state.pool).await?;
+    // The table knows better than the archive's mark, which a crash may leave on an event that counts.
+    archived.quarantined = sqlx::query_scalar("select reason from quarantine where id = $1")
+        .bind(&id.0[..])
+        .fetch_optional(snapshot.connection())
+        .await?;
     let event = &archived.sighting.event;
     let gone = deleted::among(&mut snapshot, std::iter::once(event)).await?;
     let rendered = match gone.get(&id) {

@@ -113,14 +113,22 @@ pub(crate) async fn run(parts: &Parts, batch: &mut Batch) -> Result<()> {
     Ok(())
 }
 
-/// Counts the batch in one transaction; where one of its events makes every transaction fail, halves it until that event is alone.
+/// Counts the batch, in one transaction unless it is heavy. Where one of its events makes every transaction fail, halves until that event is
+/// alone. What is beside the events goes with the first of them, and by itself once a transaction has failed, so that neither hurts the other.
 async fn count_in_parts(parts: &Parts, turn: &Turn, batch: &Batch) -> Result<()> {
     let aside = Aside {
         quarantined: &batch.quarantined,
         refused: &batch.refused,
         relays: &batch.relays,
     };
-    let mut todo = vec![(&batch.events[..], Some(aside))];
+    let mut todo: Vec<_> = by_weight(&batch.events)
+        .map(|events| (events, None))
+        .collect();
+    match todo.first_mut() {
+        Some(first) => first.1 = Some(aside),
+        None => todo.push((&[], Some(aside))),
+    }
+    todo.reverse();
     while let Some((events, aside)) = todo.pop() {
         let Err(error) = transact(parts, turn, events, aside.as_ref()).await else {
             continue;
@@ -128,33 +136,65 @@ async fn count_in_parts(parts: &Parts, turn: &Turn, batch: &Batch) -> Result<()>
         if !is_of_the_data(&error) {
             return Err(error);
         }
-        match events {
-            [] => return Err(error),
-            [event] => {
-                tracing::error!(error = format!("{error:#}"), id = %event.sighting.event.id, "an event cannot be processed");
-                let poor = [(event.sighting.clone(), Quarantine::Unprocessable)];
-                let alone = Aside {
-                    quarantined: &poor,
-                    ..Aside::default()
-                };
-                transact(parts, turn, &[], Some(&alone)).await?;
-                parts
-                    .archive
-                    .mark(
-                        &[event.sighting.event.id],
-                        Quarantine::Unprocessable.as_str(),
-                    )
-                    .await?;
-                todo.extend(aside.map(|aside| (&events[..0], Some(aside))));
+        match (events, aside) {
+            ([], _) => {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "what was not counted cannot be noted"
+                );
             }
-            _ => {
+            (_, Some(aside)) => todo.extend([(&[][..], Some(aside)), (events, None)]),
+            ([event], None) => set_aside(parts, turn, event, &error).await?,
+            (_, None) => {
                 let (left, right) = events.split_at(events.len() / 2);
-                todo.push((right, None));
-                todo.push((left, aside));
+                todo.extend([(right, None), (left, None)]);
             }
         }
     }
     Ok(())
+}
+
+/// Rows that one transaction may come to, about, counted in events and the keys that they name: a request of many `p` tags makes rows for
+/// each of them.
+const WEIGHT: usize = 20_000;
+
+/// Cuts the events so that no part is heavier than [`WEIGHT`], but for a single event.
+fn by_weight(events: &[Claimable]) -> impl Iterator<Item = &[Claimable]> {
+    let mut rest = events;
+    std::iter::from_fn(move || {
+        let mut sum = 0;
+        let fits = rest.iter().take_while(|event| {
+            sum += match &event.activity {
+                Activity::Request(request) => 1 + request.named.len(),
+                _ => 1,
+            };
+            sum <= WEIGHT
+        });
+        let (part, after) = rest.split_at(fits.count().max(1).min(rest.len()));
+        rest = after;
+        (!part.is_empty()).then_some(part)
+    })
+}
+
+/// Quarantines an event that no transaction takes.
+async fn set_aside(
+    parts: &Parts,
+    turn: &Turn,
+    event: &Claimable,
+    error: &anyhow::Error,
+) -> Result<()> {
+    let id = event.sighting.event.id;
+    tracing::error!(error = format!("{error:#}"), %id, "an event cannot be processed");
+    let poor = [(event.sighting.clone(), Quarantine::Unprocessable)];
+    let alone = Aside {
+        quarantined: &poor,
+        ..Aside::default()
+    };
+    transact(parts, turn, &[], Some(&alone)).await?;
+    parts
+        .archive
+        .mark(&[id], Quarantine::Unprocessable.as_str())
+        .await
 }
 
 /// What is written beside the counted events.
@@ -209,11 +249,9 @@ async fn transact(
     apply::run(&mut transaction, &new, &facts, &deltas, kept)
         .await
         .context("apply a batch")?;
-    if let Some(aside) = aside {
-        apply::aside::run(&mut transaction, aside, &new)
-            .await
-            .context("note what was not counted")?;
-    }
+    apply::aside::run(&mut transaction, &aside.copied().unwrap_or_default(), &new)
+        .await
+        .context("note what was not counted")?;
     let released = quarantine::end(&mut transaction, &claimed)
         .await
         .context("end quarantines")?;

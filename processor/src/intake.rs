@@ -7,6 +7,9 @@ use dvmdash_runtime::settings::BatchArgs;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::Instant;
 
+/// Bytes of a batch's messages, about: what bounds its memory where events are large.
+const MAX_BYTES: usize = 32 << 20;
+
 /// Deliveries in the order of their arrival, cut by size or time.
 pub(crate) struct Intake {
     deliveries: Receiver<Delivery>,
@@ -38,10 +41,12 @@ impl Intake {
         let mut batch: Vec<_> = self.first.take().into_iter().collect();
         let mut events: usize = batch.iter().map(events).sum();
         let deadline = Instant::now() + self.max_wait;
-        while events < self.max_events {
+        let mut bytes: usize = batch.iter().map(|delivery| delivery.body.len()).sum();
+        while events < self.max_events && bytes < MAX_BYTES {
             match tokio::time::timeout_at(deadline, self.deliveries.recv()).await {
                 Ok(Some(delivery)) => {
                     events += self::events(&delivery);
+                    bytes += delivery.body.len();
                     batch.push(delivery);
                 }
                 Ok(None) | Err(_) => break,

@@ -29,6 +29,9 @@ use crate::intake::Intake;
 /// How often the upkeep between batches runs: retention, and events whose quarantine is over.
 const UPKEEP: Duration = Duration::from_secs(60);
 
+/// How long a batch in hand may take once the process is to end; less than the thirty seconds that Kubernetes grants.
+const GRACE: Duration = Duration::from_secs(20);
+
 /// What a processor works with.
 pub struct Parts {
     /// Where events come from.
@@ -71,7 +74,11 @@ pub async fn run(parts: Parts, shutdown: CancellationToken) -> Result<()> {
             () = shutdown.cancelled() => return Ok(()),
             _ = upkeep.tick() => {
                 let _busy = Busy::new(&parts.busy);
-                if let Err(error) = keep_up(&parts).await {
+                let kept_up = tokio::select! {
+                    kept_up = keep_up(&parts) => kept_up,
+                    () = shutdown.cancelled() => return Ok(()),
+                };
+                if let Err(error) = kept_up {
                     tracing::warn!(error = format!("{error:#}"), "upkeep failed; tried again in a minute");
                 }
             }
@@ -98,9 +105,14 @@ pub async fn run(parts: Parts, shutdown: CancellationToken) -> Result<()> {
 async fn finish(parts: &Parts, mut batch: Batch, shutdown: &CancellationToken) -> Result<()> {
     let mut pause = Duration::from_millis(100);
     loop {
-        let Err(error) = batch::run(parts, &mut batch).await else {
-            return Ok(());
+        let run = tokio::select! {
+            run = batch::run(parts, &mut batch) => run,
+            () = grace(shutdown) => {
+                tracing::warn!("a batch was not finished in time; its messages come again");
+                return Ok(());
+            }
         };
+        let Err(error) = run else { return Ok(()) };
         tracing::warn!(
             error = format!("{error:#}"),
             "a batch failed and is tried again"
@@ -111,6 +123,12 @@ async fn finish(parts: &Parts, mut batch: Batch, shutdown: &CancellationToken) -
         }
         pause = (pause * 2).min(Duration::from_secs(5));
     }
+}
+
+/// Resolves when a batch in hand has had its time after the wish to end. Dropped there, its transaction is rolled back.
+async fn grace(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(GRACE).await;
 }
 
 /// The work between batches.

@@ -53,10 +53,11 @@ pub(crate) async fn put_back(parts: &Parts, now: i64) -> Result<()> {
         verified: true,
         ..Message::default()
     };
-    // Not waited for: in one process, a publish ends when this very loop has counted its events.
+    // Not waited for: in one process, a publish ends when this very loop has counted its events. Given up before the next one begins.
     let queue = parts.queue.clone();
     tokio::spawn(async move {
-        if let Err(error) = queue.publish(&message).await {
+        let published = tokio::time::timeout(crate::UPKEEP / 2, queue.publish(&message)).await;
+        if let Err(error) = published.context("no answer in time").flatten() {
             tracing::warn!(
                 error = format!("{error:#}"),
                 "events whose quarantine is over stay there for now"

@@ -4,7 +4,7 @@ with sums as (
            sum(r.requests) as requests, sum(r.results) as results, sum(r.feedback) as feedback,
            sum(r.paid_msat) as paid_msat
     from rollup r
-    where r.step = 86400
+    where r.step = 2764800
     group by 1, 2
 )
 select coalesce(sum(requests) filter (where not of_dvm), 0)::text as requests,

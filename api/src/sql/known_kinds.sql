@@ -6,5 +6,5 @@ left join kind_dvm s on s.kind = k.kind and (s.announced or s.observed)
 group by k.kind
 having count(s.kind) > 0
     or not exists (select from announcements a where k.kind = any(a.kinds))
-    or exists (select from rollup r where r.step = 86400 and r.kind = k.kind and r.dvm_id = 0 and (r.requests > 0 or r.results > 0))
+    or exists (select from rollup r where r.step = 2764800 and r.kind = k.kind and r.dvm_id = 0 and (r.requests > 0 or r.results > 0))
 order by k.kind

@@ -113,9 +113,9 @@ pub struct Deltas {
     pub presence: HashMap<(Cell, Pubkey), i64>,
     /// Changes of what senders of tied receipts spent, in millisats.
     pub spent: HashMap<Pubkey, i64>,
-    /// Payment hashes before (taken out) and after (put in); a hash that counts for nothing is absent.
+    /// What the touched payment hashes amount to now; one that counts for nothing is absent.
     pub payments: HashMap<Hex32, Payment>,
-    /// Payment hashes that were looked at.
+    /// The touched payment hashes: those that are not in `payments` count for nothing.
     pub payments_seen: Vec<Hex32>,
 }
 

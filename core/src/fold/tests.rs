@@ -187,3 +187,32 @@ fn a_tip_becomes_paid_when_the_response_arrives() {
     assert_eq!(deltas.cells[&cell][Counter::Tips], -21_000);
     assert_eq!(deltas.cells[&cell][Counter::Paid], 21_000);
 }
+
+#[test]
+fn a_payment_stops_counting_when_an_earlier_receipt_of_its_hash_names_a_stranger() {
+    let mut world = World::default();
+    world.add(&Facts {
+        receipts: vec![receipt(JOB)],
+        known: [DVM].into(),
+        ..Facts::default()
+    });
+    let earlier = Receipt {
+        id: Hex32([42; 32]),
+        created_at: 1_700_000_050,
+        recipient: Hex32([9; 32]),
+        ..receipt(JOB)
+    };
+    let facts = Facts {
+        receipts: vec![earlier],
+        ..Facts::default()
+    };
+    let deltas = world.fold(&facts);
+    assert!(deltas.payments.is_empty());
+    assert_eq!(deltas.payments_seen, [Hex32([50; 32])]);
+    let tips: i64 = deltas
+        .cells
+        .values()
+        .map(|counters| counters[Counter::Tips])
+        .sum();
+    assert_eq!(tips, -2 * 21_000);
+}

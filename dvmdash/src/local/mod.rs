@@ -111,7 +111,8 @@ impl Pipeline {
         let database = database::Database::start(&folder).await?;
         let pool = postgres::pool(database.options()?, 8);
         postgres::migrate(&pool).await?;
-        let archive = Arc::new(PostgresArchive::new(pool.clone()));
+        // Connections of its own: a question that holds one for its numbers must never wait for one for its events.
+        let archive = Arc::new(PostgresArchive::new(postgres::pool(database.options()?, 4)));
         archive.prepare().await?;
         let queue = Arc::new(InProcess::new());
         let busy: Arc<AtomicUsize> = Arc::default();

@@ -1,6 +1,6 @@
 //! What a batch brought that is in no number: quarantined and refused events, and what each relay delivered.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 
@@ -18,7 +18,8 @@ pub(crate) async fn run(
         // An event that counts already (it came again after a clock was set back) is not quarantined any more.
         sqlx::query(
             "insert into quarantine (id, reason, created_at) select * from unnest($1::bytea[], $2::text[], $3::bigint[]) as q (id, reason, at)
-             where not exists (select from ledger l where l.id = q.id and l.created_at = q.at) on conflict do nothing",
+             where not exists (select from ledger l where l.id = q.id and l.created_at = q.at)
+             on conflict (id) do update set reason = excluded.reason where quarantine.reason <> excluded.reason",
         )
         .bind(column(aside.quarantined.iter().map(|(sighting, _)| &sighting.event.id)))
         .bind(aside.quarantined.iter().map(|(_, reason)| reason.as_str()).collect::<Vec<_>>())
@@ -54,17 +55,27 @@ async fn relays(
     aside: &Aside<'_>,
     new: &[&Claimable],
 ) -> Result<()> {
-    if aside.relays.is_empty() {
-        return Ok(());
+    #[derive(Default)]
+    struct Delivered {
+        events: i64,
+        first: i64,
+        last_seen_ms: Option<i64>,
     }
-    let mut first: HashMap<&str, i64> = HashMap::new();
-    for relay in new
+    let mut relays: BTreeMap<&str, Delivered> = BTreeMap::new();
+    for (url, count) in aside.relays {
+        let relay = relays.entry(url).or_default();
+        relay.events = count.events;
+        relay.last_seen_ms = Some(count.last_seen_ms);
+    }
+    for url in new
         .iter()
         .filter_map(|event| event.sighting.relay.as_deref())
     {
-        *first.entry(relay).or_default() += 1;
+        relays.entry(url).or_default().first += 1;
     }
-    let urls: Vec<&str> = aside.relays.keys().map(String::as_str).collect();
+    if relays.is_empty() {
+        return Ok(());
+    }
     sqlx::query(
         "insert into relays (url, events, first_deliveries, last_seen_ms)
          select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])
@@ -72,22 +83,16 @@ async fn relays(
              first_deliveries = relays.first_deliveries + excluded.first_deliveries,
              last_seen_ms = greatest(relays.last_seen_ms, excluded.last_seen_ms)",
     )
-    .bind(&urls)
+    .bind(relays.keys().copied().collect::<Vec<_>>())
     .bind(
-        aside
-            .relays
+        relays
             .values()
             .map(|relay| relay.events)
             .collect::<Vec<_>>(),
     )
+    .bind(relays.values().map(|relay| relay.first).collect::<Vec<_>>())
     .bind(
-        urls.iter()
-            .map(|url| first.get(url).copied().unwrap_or_default())
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        aside
-            .relays
+        relays
             .values()
             .map(|relay| relay.last_seen_ms)
             .collect::<Vec<_>>(),

@@ -139,8 +139,20 @@ pub(super) async fn receipts(transaction: &mut Transaction, receipts: &[Receipt]
     Ok(())
 }
 
-/// What the touched payment hashes amount to now. None ever stops counting: the set of events only grows.
+/// What the touched payment hashes amount to now. One may stop counting: an earlier receipt of the same hash, to nobody we know, then stands
+/// for it.
 pub(super) async fn payments(transaction: &mut Transaction, deltas: &Deltas) -> Result<()> {
+    let over = deltas
+        .payments_seen
+        .iter()
+        .filter(|hash| !deltas.payments.contains_key(hash));
+    let over = column(over);
+    if !over.is_empty() {
+        sqlx::query("delete from payments where payment_hash = any($1)")
+            .bind(over)
+            .execute(&mut **transaction)
+            .await?;
+    }
     let payments: Vec<&Payment> = deltas.payments.values().collect();
     if payments.is_empty() {
         return Ok(());

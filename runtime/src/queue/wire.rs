@@ -63,12 +63,7 @@ pub fn decode(delivery: &Delivery, now: i64) -> Result<Message, String> {
     }
     let elements: Vec<&RawValue> = serde_json::from_str(body)
         .map_err(|error| format!("neither a JSON array nor an event: {error}"))?;
-    let mut refused: BTreeMap<String, u64> = match delivery.refused.as_deref() {
-        Some(text) => {
-            serde_json::from_str(text).map_err(|error| format!("unreadable refusals: {error}"))?
-        }
-        None => BTreeMap::new(),
-    };
+    let mut refused = refusals(delivery.refused.as_deref())?;
     let mut sightings = Vec::with_capacity(elements.len());
     for element in elements {
         match read(element) {
@@ -88,8 +83,32 @@ pub fn decode(delivery: &Delivery, now: i64) -> Result<Message, String> {
     })
 }
 
+/// Counts of refusals by reasons that we know.
+fn refusals(header: Option<&str>) -> Result<BTreeMap<String, u64>, String> {
+    let Some(text) = header else {
+        return Ok(BTreeMap::new());
+    };
+    let counts: BTreeMap<String, u32> =
+        serde_json::from_str(text).map_err(|error| format!("unreadable refusals: {error}"))?;
+    let known = |reason: &String| Refusal::ALL.iter().any(|known| known.as_str() == reason);
+    match counts.keys().find(|reason| !known(reason)) {
+        Some(_) => Err("refusals for a reason that is none".to_owned()),
+        None => Ok(counts
+            .into_iter()
+            .map(|(reason, count)| (reason, count.into()))
+            .collect()),
+    }
+}
+
+/// Longest url of a relay that is believed, in bytes.
+const LONGEST_RELAY: usize = 512;
+
 fn read(element: &RawValue) -> Option<Sighting> {
-    let element: Element<'_> = serde_json::from_str(element.get()).ok()?;
+    let mut element: Element<'_> = serde_json::from_str(element.get()).ok()?;
+    // Where it comes from is a note beside the event, which counts without it.
+    element
+        .relay
+        .take_if(|relay| relay.len() > LONGEST_RELAY || relay.chars().any(char::is_control));
     let event = parse(element.event.get()).ok()?;
     Some(Sighting {
         event,

@@ -2,7 +2,7 @@
 
 use crate::in_process::{count, messages};
 use crate::snapshot::{differences, snapshot};
-use dvmdash_tests::harness::{Servers, real_events};
+use dvmdash_tests::harness::Servers;
 
 /// A repeatable shuffle (xorshift and Fisher-Yates).
 fn shuffle<T>(items: &mut [T], seed: u64) {
@@ -32,7 +32,7 @@ async fn tables(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_order_duplication_and_batching_gives_the_same_tables() {
-    let lines = real_events();
+    let lines = crate::running::lines(71, 1500);
     let expected = tables("fold_in_order", &lines, 500, 5000).await;
     for seed in 1..=3 {
         let mut shuffled = lines.clone();
