@@ -18,8 +18,8 @@ test: deps ## all tests, against real servers that start by themselves
 	cargo test --locked --workspace --lib --bins --tests
 
 bench: deps ## events a second from the queue to committed numbers
-	cargo build --locked --release --workspace --bin dvmdash
-	cargo run --locked --release -p dvmdash-tests --bin bench
+	cargo build --locked --release --workspace --bins
+	"$${CARGO_TARGET_DIR:-target}/release/bench"
 
 lint: ## what CI checks besides the tests
 	cargo fmt --all --check

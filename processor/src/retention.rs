@@ -1,4 +1,4 @@
-//! Fine buckets are kept for a while; days for ever.
+//! Fine buckets are kept for a while; days and months for ever.
 
 use anyhow::Result;
 

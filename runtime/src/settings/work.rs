@@ -126,7 +126,7 @@ impl LockArgs {
     }
 }
 
-/// How long fine buckets are kept; days are kept for ever.
+/// How long fine buckets are kept; days and months are kept for ever.
 #[derive(Args, Clone, Debug)]
 pub struct RetentionArgs {
     /// Days for which minutes are kept
