@@ -1,70 +1,65 @@
 //! How many events there are, exactly and yet often.
 //!
-//! MongoDB keeps a count of its own, which costs nothing to ask for and is wrong for good after a crash. Counting an index is right and takes
-//! about a third of a second per million. So the index is counted once for each life of the server, and its own count says what has come since.
+//! MongoDB keeps a count of its own, which costs nothing to ask for, is wrong for good after a crash and runs ahead of what can be read while
+//! something is inserted. Counting an index is right and takes about a third of a second per million. So in a large archive the index is
+//! counted now and then, and the server's own count says what has come since.
+
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use mongodb::bson::oid::ObjectId;
 use mongodb::bson::raw::RawDocumentBuf;
 use mongodb::bson::{Bson, doc};
 use mongodb::{Collection, Database};
 use tokio::sync::Mutex;
 
-/// Below this the index is counted whenever the server's own count moves.
+/// Up to here the index is counted each time.
 const FEW: i64 = 200_000;
+/// How long a larger archive's difference between the two counts is believed, at least.
+const BELIEVED: Duration = Duration::from_secs(15);
+/// Counting the index takes no more than this part of the time.
+const SHARE: u32 = 20;
 
 /// What is known of the server's own count.
 #[derive(Default)]
-pub(super) struct Count(Mutex<Option<Known>>);
+pub(super) struct Count(Mutex<Option<Drift>>);
 
-struct Known {
-    /// This life of the server.
-    server: ObjectId,
-    /// The server's own count when it was last asked.
-    own: i64,
-    /// What has to be added to it.
-    drift: i64,
-    /// Nothing was written while the drift was measured.
-    exact: bool,
+/// What has to be added to the server's own count.
+struct Drift {
+    events: i64,
+    measured: Instant,
+    took: Duration,
+}
+
+impl Drift {
+    fn is_believed(&self) -> bool {
+        self.measured.elapsed() < BELIEVED.max(self.took * SHARE)
+    }
 }
 
 impl Count {
-    /// The events of the archive: exact while nobody writes, and nearly so while somebody does.
+    /// The events of the archive: exact up to [`FEW`]; a larger archive's while nobody writes and has not since the last look at the index.
     pub(super) async fn count(
         &self,
         database: &Database,
         events: &Collection<RawDocumentBuf>,
     ) -> Result<u64> {
         let mut known = self.0.lock().await;
-        let server = life(database).await?;
-        let own = own_count(events).await?;
-        if let Some(known) = &mut *known
-            && known.server == server
-            && (known.exact || own > FEW && own != known.own)
+        let own = i64::try_from(events.estimated_document_count().await?)?;
+        if let Some(drift) = &*known
+            && own > FEW
+            && drift.is_believed()
         {
-            known.own = own;
-            return Ok(u64::try_from(own + known.drift)?);
+            return Ok(u64::try_from(own + drift.events)?);
         }
+        let began = Instant::now();
         let counted = index_count(database, events.name()).await?;
-        let after = own_count(events).await?;
-        *known = Some(Known {
-            server,
-            own: after,
-            drift: counted - after,
-            exact: own == after,
+        *known = Some(Drift {
+            events: counted - own,
+            measured: Instant::now(),
+            took: began.elapsed(),
         });
         Ok(u64::try_from(counted)?)
     }
-}
-
-async fn life(database: &Database) -> Result<ObjectId> {
-    let hello = database.run_command(doc! { "hello": 1 }).await?;
-    let version = hello.get_document("topologyVersion")?;
-    Ok(version.get_object_id("processId")?)
-}
-
-async fn own_count(events: &Collection<RawDocumentBuf>) -> Result<i64> {
-    Ok(i64::try_from(events.estimated_document_count().await?)?)
 }
 
 /// Counts the keys of the index that begins with the kind; the driver's own way reads them one by one and takes four times as long.
