@@ -104,18 +104,18 @@ pub(crate) async fn list(
         find.until = Some(window.to);
         find.after = Some((place(cursor)?, keys::event_id("cursor", &cursor.id)?));
     }
-    let (items, more) = newest(&state, &mut snapshot, find, limit).await?;
-    let last = items.last().filter(|_| more).map(|shown| Cursor {
+    let (items, rest) = newest(&state, &mut snapshot, find, limit).await?;
+    let next = rest.map(|(created_at, id)| Cursor {
         from: window.from,
         to: window.to,
         sort: SORT.to_owned(),
-        key: Some(shown.event.created_at.into()),
-        id: shown.event.id.to_string(),
+        key: Some(created_at.into()),
+        id: id.to_string(),
     });
     let list = List {
         window,
         items: &items,
-        next_cursor: last.map(|cursor| cursor.encode()),
+        next_cursor: next.map(|cursor| cursor.encode()),
     };
     Ok(list.render(format, &sample())?.uncached())
 }
@@ -125,16 +125,21 @@ fn place(cursor: &Cursor) -> Result<i64, Problem> {
     at.ok_or_else(|| Problem::parameter("cursor", "write the next_cursor of an answer"))
 }
 
-/// Up to `limit` of the newest events that are not deleted, and whether there are more.
+/// How often an answer looks for events that are not deleted, before it says where to go on: an author may have deleted any number.
+const ROUNDS: usize = 20;
+/// Events of a round, at least.
+const FEW: usize = 100;
+
+/// Up to `limit` of the newest events that are not deleted, and after which place (created_at, id) there may be more.
 async fn newest(
     state: &Shared,
     snapshot: &mut Snapshot,
     mut find: Find,
     limit: usize,
-) -> Result<(Vec<Shown>, bool), Problem> {
+) -> Result<(Vec<Shown>, Option<(i64, EventId)>), Problem> {
     let mut shown: Vec<Shown> = Vec::new();
-    loop {
-        find.limit = limit + 1 - shown.len();
+    for _ in 0..ROUNDS {
+        find.limit = (limit + 1 - shown.len()).max(FEW);
         let found = state.archive.find(&find).await?;
         let exhausted = found.len() < find.limit;
         if let Some(last) = found.last() {
@@ -150,12 +155,15 @@ async fn newest(
         );
         if shown.len() > limit {
             shown.truncate(limit);
-            return Ok((shown, true));
+            let last = shown.last().map(|shown| &shown.event);
+            let place = last.map(|event| (event.created_at, event.id));
+            return Ok((shown, place));
         }
         if exhausted {
-            return Ok((shown, false));
+            return Ok((shown, None));
         }
     }
+    Ok((shown, find.after))
 }
 
 /// Reads the conditions. `since` and `until` are `from` and `to` by other names; without them every event is looked at.

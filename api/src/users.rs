@@ -60,13 +60,24 @@ struct Order {
     key: fn(&Row) -> i128,
 }
 
-/// Users by this column, greatest first, then by pubkey: those after ($1, $2) where there is such a place, at most $3.
+/// Users by this column, greatest first, then by pubkey: those after ($1, $2) where there is such a place, at most $3. `$key` is $1 as a value
+/// of the column.
 macro_rules! by {
-    ($column:literal, $type:literal) => {
+    ($column:literal, $key:literal) => {
         concat!(
             "select pubkey, first_seen, last_seen, requests, spent_msat::text as spent_msat from users where requests > 0 and ($1 is null or ",
-            $column, " <= $1::", $type, " and (", $column, " < $1::", $type, " or pubkey > $2)) order by ",
+            $column, " <= ", $key, " and (", $column, " < ", $key, " or pubkey > $2)) order by ",
             $column, " desc, pubkey limit $3"
+        )
+    };
+}
+
+/// As `by`, for a bigint: a cursor that somebody made up may hold a larger number.
+macro_rules! bigint {
+    ($column:literal) => {
+        by!(
+            $column,
+            "greatest(least($1::text::numeric, 9223372036854775807), -9223372036854775808)::bigint"
         )
     };
 }
@@ -75,28 +86,28 @@ const ORDERS: [(&str, Order); 4] = [
     (
         "requests",
         Order {
-            sql: by!("requests", "text::bigint"),
+            sql: bigint!("requests"),
             key: |row| row.requests.into(),
         },
     ),
     (
         "spent",
         Order {
-            sql: by!("spent_msat", "text::numeric"),
+            sql: by!("spent_msat", "$1::text::numeric"),
             key: |row| row.spent_msat.0,
         },
     ),
     (
         "first_seen",
         Order {
-            sql: by!("first_seen", "text::bigint"),
+            sql: bigint!("first_seen"),
             key: |row| row.first_seen.unwrap_or_default().into(),
         },
     ),
     (
         "last_seen",
         Order {
-            sql: by!("last_seen", "text::bigint"),
+            sql: bigint!("last_seen"),
             key: |row| row.last_seen.unwrap_or_default().into(),
         },
     ),

@@ -2,9 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use dvmdash_core::{Event, Hex32, Signature};
+use dvmdash_runtime::archive::{Archive, PostgresArchive};
+use dvmdash_runtime::postgres;
+use dvmdash_runtime::queue::{Sighting, Source};
+use dvmdash_tests::harness::Servers;
 use serde_json::Value;
 
-use super::api;
+use super::{Api, api};
 use crate::numbers;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,4 +164,68 @@ async fn a_deleted_event_is_not_shown_but_said_to_be_deleted() {
         deleted.keys().all(|id| !shown.contains(id)),
         "no deleted one is"
     );
+}
+
+/// Event `number` of one author, each a second older than the one before.
+fn numbered(number: u16) -> Sighting {
+    let mut id = [7; 32];
+    id[..2].copy_from_slice(&number.to_be_bytes());
+    Sighting {
+        event: Event {
+            id: Hex32(id),
+            pubkey: Hex32([9; 32]),
+            created_at: 1_700_000_000 - i64::from(number),
+            kind: 5300,
+            tags: Vec::new(),
+            content: String::new(),
+            sig: Signature([1; 64]),
+        },
+        first_seen: 0,
+        relay: None,
+        source: Source::Import,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_deleted_events_than_an_answer_looks_through_hide_no_older_one() {
+    let pool = Servers::shared()
+        .await
+        .world("graveyard")
+        .await
+        .postgres()
+        .await;
+    postgres::migrate(&pool).await.unwrap();
+    let archive = PostgresArchive::new(pool.clone());
+    archive.prepare().await.unwrap();
+    let events: Vec<Sighting> = (0..4500).map(numbered).collect();
+    let new: Vec<_> = events.iter().map(|sighting| (sighting, None)).collect();
+    archive.insert_new(&new).await.unwrap();
+    // All but the last two.
+    let (gone, left) = events.split_at(4498);
+    sqlx::query(
+        "insert into deletions (event_id, deletion, author, created_at) select id, $2, $3, 0 from unnest($1::bytea[]) as e (id)",
+    )
+    .bind(gone.iter().map(|sighting| &sighting.event.id.0[..]).collect::<Vec<_>>())
+    .bind(&[3; 32][..])
+    .bind(&[9; 32][..])
+    .execute(&pool)
+    .await
+    .unwrap();
+
+    let api = Api::start(pool).await;
+    let (mut cursor, mut shown, mut pages) = (String::new(), Vec::new(), 0);
+    loop {
+        let page = api.json(&format!("/api/v1/events?limit=1{cursor}")).await;
+        pages += 1;
+        for item in page["items"].as_array().unwrap() {
+            shown.push(item["event"]["id"].as_str().unwrap().to_owned());
+        }
+        let Some(next) = page["next_cursor"].as_str() else {
+            break;
+        };
+        cursor = format!("&cursor={next}");
+    }
+    let left: Vec<String> = left.iter().map(|one| one.event.id.to_string()).collect();
+    assert_eq!(shown, left);
+    assert!(pages > 2, "an answer looked through everything");
 }

@@ -127,6 +127,19 @@ async fn errors_say_which_parameter_and_what_to_write() {
             "{path}: {detail}"
         );
     }
+    // A place beyond every number is a place.
+    for (sort, key) in [("requests", "9"), ("first_seen", "-9"), ("spent", "9")] {
+        let place = format!("0 60 {sort} {}{} {dvm}", key, "0".repeat(25));
+        let cursor = hex::encode(place);
+        let answer = get(&format!(
+            "{}/api/v1/users?sort={sort}&cursor={cursor}",
+            api.url
+        ))
+        .await;
+        assert_eq!(answer.status, 200, "{sort}: {}", answer.text);
+        let all = answer.json["items"].as_array().unwrap().len();
+        assert_eq!(all == 0, key == "-9", "{sort}: {all} items");
+    }
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     for path in [
         "/api/v1/stats/global".to_owned(),
