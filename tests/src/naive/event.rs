@@ -127,6 +127,16 @@ fn push_string(out: &mut String, text: &str, del: &str) {
     out.push('"');
 }
 
+const SEVEN: [&str; 7] = [
+    "id",
+    "pubkey",
+    "created_at",
+    "kind",
+    "tags",
+    "content",
+    "sig",
+];
+
 struct Members;
 
 impl<'de> Visitor<'de> for Members {
@@ -142,8 +152,8 @@ impl<'de> Visitor<'de> for Members {
         let (mut tags, mut content) = (None, None);
         let mut seen = HashSet::new();
         while let Some(name) = map.next_key::<String>()? {
-            // Decision: any member twice, an unknown one too, is malformed; unknown ones are else ignored.
-            if !seen.insert(name.clone()) {
+            // Decision: one of the seven members twice is malformed; others are ignored.
+            if SEVEN.contains(&name.as_str()) && !seen.insert(name.clone()) {
                 return Err(A::Error::custom("a member stands twice"));
             }
             match name.as_str() {

@@ -70,6 +70,22 @@ async fn real_events_that_do_not_verify_are_refused_by_reason_among_good_ones() 
     );
 }
 
+#[test]
+fn a_member_that_stands_twice_is_malformed_to_both_programs_only_among_the_seven() {
+    let line = lines(43, 1).pop().unwrap();
+    let with = |member: &str| format!("{},{member}}}", line.strip_suffix('}').unwrap());
+    let both = |text: &str| {
+        let naive = numbers::naive(&[text.to_owned()]);
+        let core = dvmdash_core::parse(text).is_ok();
+        (core, !naive.rejected().contains_key("malformed"))
+    };
+    assert_eq!(both(&line), (true, true));
+    assert_eq!(both(&with(r#""kind":5000"#)), (false, false));
+    assert_eq!(both(&with(r#""sig":1"#)), (false, false));
+    assert_eq!(both(&with(r#""seen_on":1"#)), (true, true));
+    assert_eq!(both(&with(r#""seen_on":1,"seen_on":2"#)), (true, true));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_breaks_every_transaction_is_set_aside_and_the_rest_is_counted() {
     let world = world("unprocessable").await;

@@ -66,10 +66,8 @@ fn a_member_that_stands_twice_is_malformed() {
         rejected(good.replacen('{', "{\"kind\":5100,", 1)),
         ["malformed"]
     );
-    assert_eq!(
-        rejected(good.replacen('{', "{\"x\":1,\"x\":1,", 1)),
-        ["malformed"]
-    );
+    let other = lines_of(&[good.replacen('{', "{\"x\":1,\"x\":1,", 1)]);
+    assert_eq!(other.counted().len(), 1, "what is no field may");
 }
 
 #[test]
