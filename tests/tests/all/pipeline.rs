@@ -91,26 +91,8 @@ async fn events_of_two_relays_through_two_collectors_give_the_numbers_of_the_nai
         .intersection(&wanted)
         .cloned()
         .collect();
-    let deadline = Instant::now() + Duration::from_secs(240);
     let pool = world.postgres().await;
-    loop {
-        let counted: Vec<Vec<u8>> = sqlx::query_scalar("select id from ledger")
-            .fetch_all(&pool)
-            .await
-            .unwrap();
-        let counted: BTreeSet<String> = counted.iter().map(hex::encode).collect();
-        let missing: Vec<_> = naive_wanted.difference(&counted).collect();
-        if missing.is_empty() {
-            break;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "{} events are missing, like {}",
-            missing.len(),
-            missing[0]
-        );
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    wait_for(&pool, &naive_wanted).await;
     // Profiles, receipts and deletions of the people who were seen follow; once nothing moves any more, everything agrees.
     wait_until_still(&pool).await;
     wait_settled(&api.url()).await;
@@ -123,6 +105,73 @@ async fn events_of_two_relays_through_two_collectors_give_the_numbers_of_the_nai
             &found[..found.len().min(20)]
         );
     }
+}
+
+/// Waits until all of these are counted.
+async fn wait_for(pool: &sqlx::PgPool, wanted: &BTreeSet<String>) {
+    let deadline = Instant::now() + Duration::from_secs(240);
+    loop {
+        let counted: Vec<Vec<u8>> = sqlx::query_scalar("select id from ledger")
+            .fetch_all(pool)
+            .await
+            .unwrap();
+        let counted: BTreeSet<String> = counted.iter().map(hex::encode).collect();
+        let missing: Vec<_> = wanted.difference(&counted).collect();
+        if missing.is_empty() {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{} events are missing, like {}",
+            missing.len(),
+            missing[0]
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_killed_while_it_reads_loses_nothing() {
+    use nostr_relay_builder::prelude::{EventBuilder, Keys, Kind, Timestamp};
+
+    let world = Servers::shared().await.world("kill_collector").await;
+    migrate(&world).await;
+    let (relay, keys) = (Relay::start().await, Keys::generate());
+    let now = Timestamp::now().as_secs();
+    let mut wanted = BTreeSet::new();
+    for number in 0..4000 {
+        let at = Timestamp::from_secs(now - number / 3);
+        let event = EventBuilder::new(Kind::from_u16(5300), number.to_string());
+        let event = event.custom_created_at(at).sign_with_keys(&keys).unwrap();
+        wanted.insert(event.id.to_hex());
+        relay.hold(&[event]).await;
+    }
+    let url = relay.url();
+    let collecting = [
+        ("DVMDASH_RELAYS", url.as_str()),
+        ("DVMDASH_ALLOW_PRIVATE_RELAYS", "true"),
+        ("DVMDASH_PUBLISH_MAX_EVENTS", "20"),
+    ];
+    let _one = process(&world, &[]).await;
+    let pool = world.postgres().await;
+    let mut killed_early = 0;
+    for pause in [1, 30, 60, 90, 120] {
+        let mut collector = Dvmdash::start(&world, &["collect"], &collecting).await;
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        collector.kill_hard();
+        let counted: i64 = sqlx::query_scalar("select counted from progress")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+        killed_early += usize::from(counted < 4000);
+    }
+    assert!(killed_early > 0, "none was killed while it read");
+    let _last = Dvmdash::start(&world, &["collect"], &collecting).await;
+    wait_for(&pool, &wanted).await;
+    let api = serve(&world).await;
+    let status = wait_settled(&api.url()).await;
+    assert_eq!(status["counted"], 4000, "each once: {status}");
+    assert_eq!(status["totals"]["requests"], 4000, "{status}");
 }
 
 /// Waits until the number of counted events has not moved for some seconds.
