@@ -286,13 +286,12 @@ create table latency (
     observed boolean not null,
     slot integer not null,
     samples integer not null,
-    primary key (step, start, kind, dvm_id, observed, slot)
+    primary key (step, dvm_id, start, kind, observed, slot)
 ) partition by list (step);
 create table latency_minute partition of latency for values in (60) with (fillfactor = 80);
 create table latency_hour partition of latency for values in (3600) with (fillfactor = 80);
 create table latency_day partition of latency for values in (86400) with (fillfactor = 80);
 create table latency_month partition of latency for values in (2764800) with (fillfactor = 80);
-create index latency_by_dvm on latency (dvm_id, start);
 comment on table latency is 'Histograms of response times in log-spaced slots; keys as in rollup.';
 comment on column latency.observed is 'false: claimed, slots of seconds; true: observed, slots of milliseconds.';
 
@@ -302,13 +301,12 @@ create table presence (
     kind integer not null,
     dvm_id integer not null,
     user_id integer not null,
-    primary key (step, start, kind, dvm_id, user_id)
+    primary key (step, dvm_id, start, kind, user_id)
 ) partition by list (step);
 create table presence_minute partition of presence for values in (60);
 create table presence_hour partition of presence for values in (3600);
 create table presence_day partition of presence for values in (86400);
 create table presence_month partition of presence for values in (2764800);
-create index presence_by_dvm on presence (dvm_id, start);
 comment on table presence is 'Exact sets of customers; keys as in rollup. Only grows: a job never stops naming its customer.';
 
 -- ── Views: the numbers of all time under the names that people look for ─────────────────────────────────────────────────

@@ -196,7 +196,7 @@ async fn add_latency(
 ) -> Result<(), Problem> {
     let histograms = match kind {
         None => rollups::latency_by_dvm(snapshot, pieces, &ids(rows)).await?,
-        Some(kind) => rollups::kind_latency(snapshot, pieces, kind).await?,
+        Some(kind) => rollups::kind_latency(snapshot, pieces, kind, &ids(rows)).await?,
     };
     for row in rows {
         if let Some(histogram) = histograms.get(&row.dvm_id) {
@@ -215,7 +215,7 @@ async fn add_users(
 ) -> Result<(), Problem> {
     let users = match kind {
         None => rollups::users_by_dvm(snapshot, pieces, &ids(rows)).await?,
-        Some(kind) => rollups::kind_users(snapshot, pieces, kind).await?,
+        Some(kind) => rollups::kind_users(snapshot, pieces, kind, &ids(rows)).await?,
     };
     for row in rows {
         row.unique_users = users.get(&row.dvm_id).copied().unwrap_or_default();

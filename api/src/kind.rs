@@ -69,11 +69,18 @@ async fn render(mut snapshot: Snapshot, window: Window, kind: i32) -> Result<Ren
     let pieces = window.pieces();
     let known = kinds::find(&mut snapshot, kind).await?;
     let cells = rollups::cells(&mut snapshot, &pieces, Of::Kind(kind)).await?;
-    let histograms = rollups::kind_latency(&mut snapshot, &pieces, kind).await?;
-    let users = rollups::kind_users(&mut snapshot, &pieces, kind).await?;
     let support = pair::support(&mut snapshot, include_str!("sql/kind_support.sql"), kind).await?;
 
     let counts: HashMap<i32, Counts> = sums(&cells, |cell| Some(cell.dvm_id));
+    let active = counts
+        .iter()
+        .filter(|(dvm_id, counts)| **dvm_id != 0 && counts.any())
+        .map(|(dvm_id, _)| *dvm_id);
+    let mut ids: Vec<i32> = active.chain(support.keys().copied()).chain([0]).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let histograms = rollups::kind_latency(&mut snapshot, &pieces, kind, &ids).await?;
+    let users = rollups::kind_users(&mut snapshot, &pieces, kind, &ids).await?;
     let nothing = Counts::default();
     let users_of = |dvm_id| users.get(&dvm_id).copied().unwrap_or_default();
     let row = known.row(
@@ -85,11 +92,6 @@ async fn render(mut snapshot: Snapshot, window: Window, kind: i32) -> Result<Ren
             .filter(|(dvm_id, counts)| **dvm_id != 0 && counts.results > 0)
             .count(),
     );
-    let active = counts
-        .iter()
-        .filter(|(dvm_id, counts)| **dvm_id != 0 && counts.any())
-        .map(|(dvm_id, _)| *dvm_id);
-    let ids: Vec<i32> = active.chain(support.keys().copied()).collect();
     let named: Vec<DvmName> =
         sqlx::query_as("select dvm_id, pubkey, name from dvms where known and dvm_id = any($1)")
             .bind(ids)

@@ -89,13 +89,16 @@ pub(crate) async fn latency_by_dvm(
     histograms(snapshot, query).await
 }
 
-/// A kind's histograms of claimed response times by DVM; 0: its own.
+/// A kind's histograms of claimed response times by these DVMs; 0: its own.
 pub(crate) async fn kind_latency(
     snapshot: &mut Snapshot,
     pieces: &Pieces,
     kind: i32,
+    dvm_ids: &[i32],
 ) -> Result<HashMap<i32, Histogram>, Problem> {
-    let query = ask(include_str!("sql/latency_of_kind.sql"), pieces).bind(kind);
+    let query = ask(include_str!("sql/latency_of_kind.sql"), pieces)
+        .bind(kind)
+        .bind(dvm_ids);
     histograms(snapshot, query).await
 }
 
@@ -158,13 +161,16 @@ pub(crate) async fn users_by_dvm(
     users(snapshot, query).await
 }
 
-/// How many different customers each DVM had in a kind; 0: the kind itself.
+/// How many different customers each of these DVMs had in a kind; 0: the kind itself.
 pub(crate) async fn kind_users(
     snapshot: &mut Snapshot,
     pieces: &Pieces,
     kind: i32,
+    dvm_ids: &[i32],
 ) -> Result<HashMap<i32, i64>, Problem> {
-    let query = ask(include_str!("sql/users_of_kind.sql"), pieces).bind(kind);
+    let query = ask(include_str!("sql/users_of_kind.sql"), pieces)
+        .bind(kind)
+        .bind(dvm_ids);
     users(snapshot, query).await
 }
 

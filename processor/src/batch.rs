@@ -69,14 +69,11 @@ impl Batch {
 /// An error leaves the batch unacknowledged and may be followed by another try with the same batch.
 pub(crate) async fn run(parts: &Parts, batch: &mut Batch) -> Result<()> {
     reach("decoded");
-    let events = batch
-        .events
-        .iter()
-        .map(|event| (event.sighting.clone(), None));
+    let events = batch.events.iter().map(|event| (&event.sighting, None));
     let quarantined = batch
         .quarantined
         .iter()
-        .map(|(sighting, why)| (sighting.clone(), Some(why.as_str().to_owned())));
+        .map(|(sighting, why)| (sighting, Some(why.as_str())));
     let all: Vec<_> = events.chain(quarantined).collect();
     parts
         .archive
@@ -285,10 +282,10 @@ async fn claim(
     let claimed: Vec<[u8; 32]> = sqlx::query_scalar(
         "insert into ledger (id, created_at) select * from unnest($1::bytea[], $2::bigint[]) on conflict do nothing returning id",
     )
-    .bind(ids)
-    .bind(times)
-    .fetch_all(&mut **transaction)
-    .await?;
+        .bind(ids)
+        .bind(times)
+        .fetch_all(&mut **transaction)
+        .await?;
     Ok(claimed.into_iter().map(dvmdash_core::Hex32).collect())
 }
 

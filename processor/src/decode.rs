@@ -60,6 +60,10 @@ impl Decoder {
         for sighting in embedded {
             self.judge(sighting, true, now, &mut seen, &mut batch, &mut Vec::new());
         }
+        // So that archive and tables walk their indexes of ids once.
+        batch
+            .events
+            .sort_unstable_by_key(|event| event.sighting.event.id);
         batch
     }
 

@@ -22,7 +22,13 @@ pub(crate) async fn begin(parts: &Parts, turn: &Turn) -> Result<(Transaction, Ke
     let mut transaction = parts.pool.begin().await.context("begin")?;
     crate::failpoint::reach("begun");
     let patience = (parts.lease.as_millis() * 2 / 3).max(1).to_string();
-    sqlx::query("select set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $1, true)")
+    // Every statement of a turn looks rows up by key. A plan made while a table was small, and kept, must not read the grown table whole:
+    // nested loops over indexes are what is left to the planner, and what it thinks of their cost must not make it compile them.
+    sqlx::query(
+        "select set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $1, true),
+                set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+                set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true)",
+    )
         .bind(&patience)
         .execute(&mut *transaction)
         .await

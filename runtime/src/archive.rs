@@ -54,7 +54,7 @@ pub trait Archive: Send + Sync {
     async fn prepare(&self) -> Result<()>;
     /// Stores those that are not there yet, durably (majority, journaled) before it returns; the first copy stays.
     /// Ids may repeat in one call. `quarantined` names the reason beside each, if any. Duplicates cost no failed insert.
-    async fn insert_new(&self, events: &[(Sighting, Option<String>)]) -> Result<()>;
+    async fn insert_new(&self, events: &[(&Sighting, Option<&str>)]) -> Result<()>;
     /// One event by id.
     async fn get(&self, id: EventId) -> Result<Option<Archived>>;
     /// Several by id, in any order; missing ones are left out.

@@ -8,8 +8,8 @@ use dvmdash_core::fold::{Cell, Counters, Deltas};
 use super::people::Ids;
 use crate::turn::{Kept, Transaction};
 
-/// Key of a rollup row in the order of the tables' primary keys, so that a batch walks each index once.
-type Key = (i32, i64, i32, i32);
+/// (step, DVM, start, kind): the order of the larger tables' primary keys, so that a batch walks each index once.
+type Key = (i32, i32, i64, i32);
 
 /// Writes all three. A minute's change is summed into its hour, day and month here: one row a (resolution, bucket, kind, DVM) and batch.
 pub(super) async fn write(
@@ -42,9 +42,9 @@ fn keys(cell: &Cell, dvms: &Ids, kept: Kept) -> impl Iterator<Item = Key> {
         let start = at - at.rem_euclid(step);
         (start >= from).then_some((
             i32::try_from(step).expect("a month has few seconds"),
+            dvm,
             start,
             kind,
-            dvm,
         ))
     })
 }
@@ -144,7 +144,7 @@ type Query = sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArgum
 fn bind_keys(query: Query, keys: impl Iterator<Item = Key> + Clone) -> Query {
     query
         .bind(keys.clone().map(|key| key.0).collect::<Vec<_>>())
-        .bind(keys.clone().map(|key| key.1).collect::<Vec<_>>())
         .bind(keys.clone().map(|key| key.2).collect::<Vec<_>>())
-        .bind(keys.map(|key| key.3).collect::<Vec<_>>())
+        .bind(keys.clone().map(|key| key.3).collect::<Vec<_>>())
+        .bind(keys.map(|key| key.1).collect::<Vec<_>>())
 }

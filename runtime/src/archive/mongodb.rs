@@ -108,6 +108,7 @@ impl MongoArchive {
                 .find(filter)
                 .sort(sort)
                 .limit(i64::try_from(limit)?)
+                .max_time(PATIENCE)
                 .await?;
             let mut archived = Vec::new();
             while found.advance().await? {
@@ -199,7 +200,7 @@ impl Archive for MongoArchive {
         .await
     }
 
-    async fn insert_new(&self, events: &[(Sighting, Option<String>)]) -> Result<()> {
+    async fn insert_new(&self, events: &[(&Sighting, Option<&str>)]) -> Result<()> {
         for events in events.chunks(CHUNK) {
             let ids = events.iter().map(|(sighting, _)| sighting.event.id);
             let mut seen = self.existing(ids.collect()).await?;
@@ -207,7 +208,7 @@ impl Archive for MongoArchive {
                 .iter()
                 .filter(|(sighting, _)| seen.insert(sighting.event.id));
             let documents: Vec<_> = new
-                .map(|(sighting, quarantined)| encode(sighting, quarantined.as_deref()))
+                .map(|(sighting, quarantined)| encode(sighting, *quarantined))
                 .collect();
             if !documents.is_empty() {
                 self.insert(documents).await?;

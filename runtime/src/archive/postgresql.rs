@@ -94,7 +94,7 @@ impl Archive for PostgresArchive {
         Ok(())
     }
 
-    async fn insert_new(&self, events: &[(Sighting, Option<String>)]) -> Result<()> {
+    async fn insert_new(&self, events: &[(&Sighting, Option<&str>)]) -> Result<()> {
         sqlx::query(INSERT)
             .bind(
                 events
@@ -156,12 +156,7 @@ impl Archive for PostgresArchive {
                     .map(|(sighting, _)| sighting.source.as_str())
                     .collect::<Vec<_>>(),
             )
-            .bind(
-                events
-                    .iter()
-                    .map(|(_, reason)| reason.as_deref())
-                    .collect::<Vec<_>>(),
-            )
+            .bind(events.iter().map(|(_, reason)| *reason).collect::<Vec<_>>())
             .execute(&self.pool)
             .await
             .context("insert into the archive's table")?;

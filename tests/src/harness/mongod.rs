@@ -118,12 +118,7 @@ fn spawn(dir: &Path, port: u16) -> Process {
         "--oplogSize",
         "200",
     ]);
-    mongod.args([
-        "--wiredTigerCacheSizeGB",
-        "0.5",
-        "--setParameter",
-        "diagnosticDataCollectionEnabled=false",
-    ]);
+    mongod.args(["--setParameter", "diagnosticDataCollectionEnabled=false"]);
     mongod.current_dir(dir);
     Process::spawn("mongod", mongod, dir, Signal::KILL)
 }

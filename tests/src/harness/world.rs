@@ -36,7 +36,8 @@ impl Servers {
         Self::start_with(&[]).await
     }
 
-    async fn start_with(postgres: &[&str]) -> Self {
+    /// As [`Servers::start`], with these settings of PostgreSQL.
+    pub async fn start_with(postgres: &[&str]) -> Self {
         let (postgres, mongod, etcd, rabbitmq) = tokio::join!(
             Postgres::start_with(postgres),
             Mongod::start(),

@@ -9,8 +9,8 @@ use mongodb::bson::{Binary, RawBsonRef};
 use crate::archive::Archived;
 use crate::queue::{Sighting, Source};
 
-/// 32 bytes as a value of a document.
-pub(super) fn binary(bytes: &[u8; 32]) -> Binary {
+/// Bytes as a value of a document.
+pub(super) fn binary(bytes: &[u8]) -> Binary {
     Binary {
         subtype: BinarySubtype::Generic,
         bytes: bytes.to_vec(),
@@ -25,7 +25,7 @@ fn raw(bytes: &[u8]) -> RawBsonRef<'_> {
 }
 
 /// The document of an event: `_id`, `pubkey`, `sig` as bytes, `kind`, `created_at`, `tags`, `content` as they are, `first_seen` in unix ms,
-/// `relays`, `source`; `refs` (distinct `e` and `p` values of 64 hex digits, as bytes) and `quarantined` only where there is something.
+/// `relays`, `source`; `refs` (see [`reference`]) and `quarantined` only where there is something.
 pub(super) fn encode(sighting: &Sighting, quarantined: Option<&str>) -> RawDocumentBuf {
     let event = &sighting.event;
     let mut document = RawDocumentBuf::new();
@@ -46,7 +46,7 @@ pub(super) fn encode(sighting: &Sighting, quarantined: Option<&str>) -> RawDocum
     document.append(cstr!("source"), sighting.source.as_str());
     let refs = references(event);
     if !refs.is_empty() {
-        let refs: RawArrayBuf = refs.iter().map(|id| raw(&id.0)).collect();
+        let refs: RawArrayBuf = refs.iter().map(|bytes| raw(bytes)).collect();
         document.append(cstr!("refs"), refs);
     }
     if let Some(reason) = quarantined {
@@ -55,16 +55,24 @@ pub(super) fn encode(sighting: &Sighting, quarantined: Option<&str>) -> RawDocum
     document
 }
 
-/// What the index over references holds: each id or pubkey once, however many tags name it.
-fn references(event: &Event) -> Vec<Hex32> {
-    let mut refs: Vec<Hex32> = event
-        .values("e")
-        .chain(event.values("p"))
-        .filter_map(Hex32::parse)
-        .collect();
+/// What the index over references holds of an event: each `e` and `p` value of 64 hex digits once.
+fn references(event: &Event) -> Vec<[u8; 33]> {
+    let named = ["e", "p"].into_iter().flat_map(|name| {
+        let values = event.values(name).filter_map(Hex32::parse);
+        values.map(|value| reference(name, value))
+    });
+    let mut refs: Vec<_> = named.collect();
     refs.sort_unstable();
     refs.dedup();
     refs
+}
+
+/// An element of `refs`: the tag's letter and the 32 bytes that it names, so that one index serves both tags.
+pub(super) fn reference(name: &str, value: Hex32) -> [u8; 33] {
+    let mut bytes = [0; 33];
+    bytes[0] = name.as_bytes()[0];
+    bytes[1..].copy_from_slice(&value.0);
+    bytes
 }
 
 /// The `_id` of a document.

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use anyhow::Result;
 use mongodb::bson::{Bson, Document, doc};
 
-use super::document::binary;
+use super::document::{binary, reference};
 use super::{MongoArchive, detached};
 use crate::archive::{Archived, Find};
 
@@ -130,10 +130,7 @@ fn conditions(find: &Find) -> Vec<Document> {
     }
     for (name, value) in [("e", find.e), ("p", find.p)] {
         if let Some(value) = value {
-            // The index finds those that name it at all, the tags say how.
-            all.push(doc! { "refs": binary(&value.0) });
-            let tag = doc! { "$elemMatch": { "0": name, "1": value.to_string() } };
-            all.push(doc! { "tags": tag });
+            all.push(doc! { "refs": binary(&reference(name, value)) });
         }
     }
     if let Some(since) = find.since {

@@ -87,7 +87,7 @@ async fn archive(world: &World, sightings: &[Sighting]) -> Result<Floor> {
     };
     let archive = MongoArchive::connect(&args).await?;
     archive.prepare().await.context("prepare an archive")?;
-    let events: Vec<_> = sightings.iter().map(|one| (one.clone(), None)).collect();
+    let events: Vec<_> = sightings.iter().map(|one| (one, None)).collect();
     let mut floor = Floor::new();
     for step in ["archive, new", "archive, already there"] {
         let began = Instant::now();

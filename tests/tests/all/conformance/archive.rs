@@ -70,6 +70,17 @@ fn with_no_mark(events: Vec<Sighting>) -> Vec<(Sighting, Option<String>)> {
         .collect()
 }
 
+async fn insert(
+    archive: &Arc<dyn Archive>,
+    events: &[(Sighting, Option<String>)],
+) -> anyhow::Result<()> {
+    let events: Vec<_> = events
+        .iter()
+        .map(|(sighting, mark)| (sighting, mark.as_deref()))
+        .collect();
+    archive.insert_new(&events).await
+}
+
 fn ids(events: &[(Sighting, Option<String>)]) -> HashSet<EventId> {
     events
         .iter()
@@ -84,7 +95,7 @@ async fn all_fields_come_back_as_signed(archive: Arc<dyn Archive>) {
         sighting.source = source;
         sighting.relay = (source == Source::Relay).then(|| "wss://relay.example/\"".to_owned());
     }
-    archive.insert_new(&events).await.unwrap();
+    insert(&archive, &events).await.unwrap();
     let all = Find {
         limit: 1000,
         ..Find::default()
@@ -125,15 +136,15 @@ async fn the_first_copy_stays(archive: Arc<dyn Archive>) {
         .cloned()
         .chain(first[..10].iter().cloned().map(later))
         .collect();
-    archive.insert_new(&with_no_mark(twice)).await.unwrap();
+    insert(&archive, &with_no_mark(twice)).await.unwrap();
     let again: Vec<_> = first[..10]
         .iter()
         .cloned()
         .map(later)
         .chain(first[10..].iter().cloned())
         .collect();
-    archive.insert_new(&with_no_mark(again)).await.unwrap();
-    archive.insert_new(&[]).await.unwrap();
+    insert(&archive, &with_no_mark(again)).await.unwrap();
+    insert(&archive, &[]).await.unwrap();
     for sighting in &first {
         let got = archive.get(sighting.event.id).await.unwrap().unwrap();
         assert_eq!(got.sighting, *sighting);
@@ -147,10 +158,10 @@ async fn the_same_events_from_many_at_once_are_kept_once(archive: Arc<dyn Archiv
     let mut backwards = events.clone();
     backwards.reverse();
     let (one, two, three, four) = tokio::join!(
-        archive.insert_new(&events),
-        archive.insert_new(&backwards),
-        archive.insert_new(&events[100..]),
-        archive.insert_new(&backwards[50..])
+        insert(&archive, &events),
+        insert(&archive, &backwards),
+        insert(&archive, &events[100..]),
+        insert(&archive, &backwards[50..])
     );
     for inserted in [one, two, three, four] {
         inserted.unwrap();
@@ -163,7 +174,7 @@ async fn a_quarantine_is_marked_and_released(archive: Arc<dyn Archive>) {
     prepared(&archive).await;
     let mut events = with_no_mark(plain(3));
     events[0].1 = Some("future".to_owned());
-    archive.insert_new(&events).await.unwrap();
+    insert(&archive, &events).await.unwrap();
     let ids: Vec<EventId> = events
         .iter()
         .map(|(sighting, _)| sighting.event.id)
@@ -245,12 +256,12 @@ fn naive<'a>(events: &'a [Event], find: &Find) -> Vec<&'a Event> {
 async fn crowded(archive: &Arc<dyn Archive>) -> Vec<Event> {
     prepared(archive).await;
     let events = crowd();
-    archive
-        .insert_new(&with_no_mark(
-            events.iter().cloned().map(sighting).collect(),
-        ))
-        .await
-        .unwrap();
+    insert(
+        &archive,
+        &with_no_mark(events.iter().cloned().map(sighting).collect()),
+    )
+    .await
+    .unwrap();
     events
 }
 
@@ -358,11 +369,11 @@ async fn duplicates_cost_mongodb_no_insert() {
     let archive = mongodb(server.uri(), "duplicates").await;
     prepared(&archive).await;
     let events = with_no_mark(plain(300));
-    archive.insert_new(&events[..200]).await.unwrap();
+    insert(&archive, &events[..200]).await.unwrap();
     let before = inserts(&server).await;
-    archive.insert_new(&events[..200]).await.unwrap();
+    insert(&archive, &events[..200]).await.unwrap();
     assert_eq!(inserts(&server).await - before, 0);
-    archive.insert_new(&events).await.unwrap();
+    insert(&archive, &events).await.unwrap();
     assert_eq!(inserts(&server).await - before, 100);
 }
 
@@ -372,11 +383,11 @@ async fn what_was_inserted_outlives_a_killed_mongodb() {
     let archive = mongodb(server.uri(), "outlives").await;
     prepared(&archive).await;
     let events = with_no_mark(plain(3000));
-    archive.insert_new(&events[..1000]).await.unwrap();
+    insert(&archive, &events[..1000]).await.unwrap();
     assert_eq!(archive.count().await.unwrap(), 1000);
-    archive.insert_new(&events[1000..2000]).await.unwrap();
+    insert(&archive, &events[1000..2000]).await.unwrap();
     server.kill_hard().await;
-    archive.insert_new(&events[2000..]).await.unwrap_err();
+    insert(&archive, &events[2000..]).await.unwrap_err();
     archive.ping().await.unwrap_err();
     server.restart().await;
 
@@ -387,7 +398,7 @@ async fn what_was_inserted_outlives_a_killed_mongodb() {
     .await;
     assert_eq!(archive.ids().await.unwrap(), kept);
     assert_eq!(archive.count().await.unwrap(), 2000);
-    archive.insert_new(&events).await.unwrap();
+    insert(&archive, &events).await.unwrap();
     assert_eq!(archive.count().await.unwrap(), 3000);
     assert_eq!(archive.ids().await.unwrap(), ids(&events));
 }
@@ -401,10 +412,10 @@ async fn an_insert_whose_caller_has_left_is_finished() {
     for _ in 0..20 {
         let _ = tokio::time::timeout(
             std::time::Duration::from_millis(3),
-            archive.insert_new(&events),
+            insert(&archive, &events),
         )
         .await;
     }
-    archive.insert_new(&events).await.unwrap();
+    insert(&archive, &events).await.unwrap();
     assert_eq!(archive.ids().await.unwrap(), ids(&events));
 }
