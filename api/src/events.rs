@@ -15,7 +15,7 @@ use crate::cursor::Cursor;
 use crate::moment::{self, rfc3339, rfc3339_ms};
 use crate::parameters::{Named, Parameters};
 use crate::problem::Problem;
-use crate::snapshot::{Progress, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::table::{Format, List};
 use crate::window::{self, Edge, Window};
 use crate::{deleted, keys};
@@ -93,7 +93,7 @@ pub(crate) async fn list(
     let (format, limit) = (Format::read(&parameters)?, parameters.limit()?);
     let cursor = Cursor::read(&parameters, SORT)?;
     let mut snapshot = Snapshot::take(&state.pool).await?;
-    let (window, mut find) = conditions(&parameters, &snapshot.progress, moment::now())?;
+    let (window, mut find) = conditions(&parameters, moment::now())?;
     let mut window = window;
     if let Some(cursor) = &cursor {
         window = Window {
@@ -167,11 +167,7 @@ async fn newest(
 }
 
 /// Reads the conditions. `since` and `until` are `from` and `to` by other names; without them every event is looked at.
-fn conditions(
-    parameters: &Parameters,
-    progress: &Progress,
-    now: i64,
-) -> Result<(Window, Find), Problem> {
+fn conditions(parameters: &Parameters, now: i64) -> Result<(Window, Find), Problem> {
     let since = either(parameters, "since", "from")?
         .map(|(name, text)| window::lower(text, name, now))
         .transpose()?;
@@ -184,7 +180,8 @@ fn conditions(
         Some(Edge::At(since)) => Some(since),
         _ => None,
     };
-    let from = since.unwrap_or_else(|| progress.oldest.unwrap_or(now).min(until - 1).max(0));
+    // Not from the first event that counts: quarantined ones may be older, and every page looks at the same window.
+    let from = since.unwrap_or(0);
     if from >= until {
         return Err(Problem::parameter("since", "it has to be before `until`"));
     }

@@ -206,8 +206,8 @@ async fn more_deleted_events_than_an_answer_looks_through_hide_no_older_one() {
         "insert into deletions (event_id, deletion, author, created_at) select id, $2, $3, 0 from unnest($1::bytea[]) as e (id)",
     )
     .bind(gone.iter().map(|sighting| &sighting.event.id.0[..]).collect::<Vec<_>>())
-    .bind(&[3; 32][..])
-    .bind(&[9; 32][..])
+    .bind(&[3u8; 32][..])
+    .bind(&[9u8; 32][..])
     .execute(&pool)
     .await
     .unwrap();
