@@ -5,9 +5,29 @@ use axum::http::request::Parts;
 
 use crate::problem::Problem;
 
-/// The parameters of a question's query. Ones that no answer knows are ignored; an empty one is as good as none.
+/// The parameters of a question's query. An empty one is as good as none; one that no answer knows is
+/// an error, since it is a known one misspelt.
 #[derive(Debug, Default)]
 pub(crate) struct Parameters(Vec<(String, String)>);
+
+/// All that any answer knows.
+const KNOWN: [&str; 15] = [
+    "cursor",
+    "e",
+    "format",
+    "from",
+    "kind",
+    "limit",
+    "p",
+    "pubkey",
+    "q",
+    "since",
+    "sort",
+    "step",
+    "timeRange",
+    "to",
+    "until",
+];
 
 impl Parameters {
     /// A parameter that may be given once.
@@ -80,10 +100,22 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let query = Query::try_from_uri(&parts.uri);
-        query
-            .map(|Query(pairs)| Self(pairs))
-            .map_err(|_| Problem::parameter("query", "write name=value pairs in UTF-8"))
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+            .map_err(|_| Problem::parameter("query", "write name=value pairs in UTF-8"))?;
+        let unknown = pairs
+            .iter()
+            .find(|(name, _)| !KNOWN.contains(&name.as_str()));
+        if let Some((name, _)) = unknown {
+            let name: String = name.chars().take(40).collect();
+            return Err(Problem::parameter(
+                "query",
+                format!(
+                    "no parameter is called `{name}`; there are {}",
+                    KNOWN.join(", ")
+                ),
+            ));
+        }
+        Ok(Self(pairs))
     }
 }
 

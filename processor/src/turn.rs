@@ -47,7 +47,7 @@ pub(crate) async fn begin(parts: &Parts, turn: &Turn) -> Result<(Transaction, Ke
         );
     };
     if before != turn.cluster && !before.is_empty() {
-        tracing::warn!(
+        tracing::info!(
             before,
             now = turn.cluster,
             "another lock server gives the turns now"

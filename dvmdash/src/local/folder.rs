@@ -139,7 +139,7 @@ fn reachable(path: &Path) -> Result<()> {
             .mode();
         if mode & 0o001 == 0 {
             bail!(
-                "as root, the database runs as an unprivileged user, who cannot reach {} through {}; give another folder with --data",
+                "as root, the database runs as an unprivileged user, who cannot reach {} through {}; name another folder",
                 path.display(),
                 folder.display()
             );

@@ -110,6 +110,12 @@ async fn errors_say_which_parameter_and_what_to_write() {
             Some("kind"),
         ),
         ("/api/v1/events?p=1", 400, "bad-parameter", Some("p")),
+        (
+            "/api/v1/events?limit=1&frm=1",
+            400,
+            "bad-parameter",
+            Some("query"),
+        ),
     ];
     for (path, status, kind, parameter) in cases {
         let answer = get(&format!("{}{path}", api.url)).await;
