@@ -5,6 +5,7 @@ pub mod archive;
 pub mod cursors;
 mod etcd;
 pub mod lock;
+pub mod members;
 pub mod postgres;
 pub mod queue;
 pub mod settings;

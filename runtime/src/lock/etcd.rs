@@ -1,7 +1,5 @@
 //! Turns by etcd's lock: waiters are keys under one prefix, in order of their create revisions.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,7 +8,7 @@ use etcd_client::{Client, LockOptions};
 use tokio::sync::Mutex;
 
 use super::{Lock, Turn};
-use crate::etcd::Etcd;
+use crate::etcd::{Etcd, Lease};
 use crate::settings::{EtcdArgs, LockArgs, Misconfigured};
 
 /// The lock at `<prefix>/turn`.
@@ -20,20 +18,7 @@ pub struct EtcdLock {
     lease: u32,
     renew: Duration,
     retry: Duration,
-    session: Mutex<Option<Session>>,
-}
-
-/// A lease of this process, kept alive in the background and used for turn after turn.
-struct Session {
-    lease: i64,
-    alive: Arc<AtomicBool>,
-    keeper: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.keeper.abort();
-    }
+    session: Mutex<Option<Lease>>,
 }
 
 impl EtcdLock {
@@ -56,24 +41,11 @@ impl EtcdLock {
     /// The lease in use, or a new one where that has run out.
     async fn lease(&self, client: &mut Client) -> Result<i64> {
         let mut session = self.session.lock().await;
-        if let Some(session) = session.as_ref()
-            && session.alive.load(Ordering::SeqCst)
-        {
-            return Ok(session.lease);
+        if let Some(lease) = session.as_ref().filter(|lease| lease.is_alive()) {
+            return Ok(lease.id());
         }
-        let lease = client
-            .lease_grant(self.lease.into(), None)
-            .await
-            .context("get a lease")?
-            .id();
-        let alive = Arc::new(AtomicBool::new(true));
-        let keeper = tokio::spawn(keep(client.clone(), lease, self.renew, alive.clone()));
-        *session = Some(Session {
-            lease,
-            alive,
-            keeper,
-        });
-        Ok(lease)
+        let lease = Lease::grant(client, self.lease, self.renew).await?;
+        Ok(session.insert(lease).id())
     }
 
     async fn try_acquire(&self) -> Result<Turn> {
@@ -107,30 +79,6 @@ impl EtcdLock {
     }
 }
 
-/// Renews the lease until that fails.
-async fn keep(mut client: Client, lease: i64, renew: Duration, alive: Arc<AtomicBool>) {
-    let kept: Result<()> = async {
-        let (mut keeper, mut answers) = client.lease_keep_alive(lease).await?;
-        loop {
-            keeper.keep_alive().await?;
-            let answer = answers
-                .message()
-                .await?
-                .context("etcd has ended the stream")?;
-            anyhow::ensure!(answer.ttl() > 0, "it has run out");
-            tokio::time::sleep(renew).await;
-        }
-    }
-    .await;
-    alive.store(false, Ordering::SeqCst);
-    if let Err(error) = kept {
-        tracing::warn!(
-            error = format!("{error:#}"),
-            "the lease is lost; the next turn gets a new one"
-        );
-    }
-}
-
 #[async_trait]
 impl Lock for EtcdLock {
     async fn acquire(&self) -> Result<Turn> {
@@ -143,13 +91,7 @@ impl Lock for EtcdLock {
     }
 
     async fn release(&self, _turn: Turn) -> Result<()> {
-        let Some(lease) = self
-            .session
-            .lock()
-            .await
-            .as_ref()
-            .map(|session| session.lease)
-        else {
+        let Some(lease) = self.session.lock().await.as_ref().map(Lease::id) else {
             return Ok(());
         };
         let released = async {
