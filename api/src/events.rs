@@ -280,19 +280,11 @@ mod tests {
 
     #[test]
     fn without_a_window_every_event_is_looked_at() {
-        let progress = Progress {
-            oldest: Some(100),
-            ..Progress::default()
-        };
-        let (window, find) = conditions(&parameters(&[]), &progress, 2000).unwrap();
-        assert_eq!((window.from, window.to), (100, 2900));
+        let (window, find) = conditions(&parameters(&[]), 2000).unwrap();
+        assert_eq!((window.from, window.to), (0, 2900));
         assert_eq!((find.since, find.until), (None, Some(2900)));
-        let (window, find) = conditions(
-            &parameters(&[("since", "200"), ("until", "300")]),
-            &progress,
-            2000,
-        )
-        .unwrap();
+        let asked = parameters(&[("since", "200"), ("until", "300")]);
+        let (window, find) = conditions(&asked, 2000).unwrap();
         assert_eq!((window.from, window.to), (200, 300));
         assert_eq!((find.since, find.until), (Some(200), Some(300)));
     }
