@@ -7,30 +7,35 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use dvmdash_core::Rules;
 use dvmdash_runtime::cursors::Cursors;
-use dvmdash_runtime::queue::{Queue, Sighting};
+use dvmdash_runtime::members::Members;
+use dvmdash_runtime::queue::{Message, Queue, Sighting};
 use dvmdash_runtime::settings::PublishArgs;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::follower::{Follower, Shared, now};
+use crate::follower::{Follower, Shared, now, now_ms};
+use crate::health::Health;
 use crate::intake::Intake;
 use crate::people::People;
 use crate::publishing::Publisher;
 use crate::relays::{Args, relays};
 use crate::selection::{cursor_name, open_kinds};
+use crate::sharing::Sharing;
 
 /// Verified events that may wait to be packed.
-const WAITING: usize = 500;
+pub const WAITING: usize = 500;
 /// How often cursors are written and the file of relays is looked at.
 const TICK: Duration = Duration::from_secs(1);
+/// How often it is told how the relays are doing.
+const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// How long the last messages may wait for their confirm after a shutdown.
 const GRACE: Duration = Duration::from_secs(20);
 /// How long cursors may take to be read or written.
 const CURSORS_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Collects until told to end; then reading stops, what was read is published and confirmed, and the cursors are written.
+/// Collects until told to end, alone or with the other `members`; then reading stops, what was read is published and confirmed, and the cursors are written.
 ///
 /// # Errors
 /// When the settings are wrong or a task of it has panicked. Relays, a broker or a place of cursors that cannot be reached are waited for.
@@ -40,14 +45,16 @@ pub async fn run(
     rules: Rules,
     queue: Arc<dyn Queue>,
     cursors: Arc<dyn Cursors>,
+    members: Option<Arc<Members>>,
     shutdown: CancellationToken,
 ) -> Result<()> {
     let mut urls = relays(&args)?;
+    let mut file = File::default();
     let intake = Arc::new(Intake::default());
     let (events, waiting) = mpsc::channel(WAITING);
     let publisher = Publisher {
         intake: intake.clone(),
-        queue,
+        queue: queue.clone(),
         max_events: publish.publish_max_events as usize,
         max_wait: Duration::from_millis(publish.publish_max_wait_ms.into()),
     };
@@ -59,9 +66,12 @@ pub async fn run(
             intake,
             people: People::default(),
             allow_private: args.allow_private_relays,
+            health: Health::default(),
         }),
         events,
         cursors,
+        sharing: Sharing::new(members, args.relay_redundancy, args.max_relays),
+        next_report: Instant::now() + REPORT_EVERY,
         backfill_from: (now() - i64::from(args.backfill_seconds)).max(0),
         followers: HashMap::new(),
     };
@@ -74,20 +84,46 @@ pub async fn run(
             ended = &mut publishing => return ended.context("publish events")?,
             _ = tick.tick() => {}
         }
-        if args.relays_file.is_some() {
-            match relays(&args) {
-                Ok(changed) => urls = changed,
-                Err(error) => tracing::warn!("the relays stay as they are: {error:#}"),
-            }
-        }
-        collecting.follow(&urls).await?;
+        file.look(&args, &mut urls);
+        collecting.share(&urls).await?;
+        collecting.report(&queue);
         write_cursors(&collecting.shared, &*collecting.cursors).await;
     }
 
     collecting.end(publishing).await
 }
 
+/// The file of relays, looked at again and again.
+#[derive(Default)]
+struct File {
+    /// What was wrong with it when it was last looked at; said once.
+    wrong: String,
+}
+
+impl File {
+    fn look(&mut self, args: &Args, urls: &mut Vec<String>) {
+        if args.relays_file.is_none() {
+            return;
+        }
+        match relays(args) {
+            Ok(changed) => {
+                *urls = changed;
+                self.wrong.clear();
+            }
+            Err(error) => {
+                let wrong = format!("{error:#}");
+                if wrong != self.wrong {
+                    tracing::warn!("the relays stay as they are: {wrong}");
+                    self.wrong = wrong;
+                }
+            }
+        }
+    }
+}
+
 struct Collecting {
+    sharing: Sharing,
+    next_report: Instant,
     shared: Arc<Shared>,
     events: mpsc::Sender<Sighting>,
     cursors: Arc<dyn Cursors>,
@@ -96,11 +132,58 @@ struct Collecting {
 }
 
 struct Following {
-    task: JoinHandle<()>,
+    task: JoinHandle<bool>,
     stop: CancellationToken,
 }
 
 impl Collecting {
+    /// Follows those of the relays that are this collector's. Without an answer of etcd everything stays as it is.
+    async fn share(&mut self, urls: &[String]) -> Result<()> {
+        let following = self.followers.keys().map(ToString::to_string).collect();
+        let reading = self.shared.health.reading();
+        match self.sharing.relays(urls, &following, &reading).await {
+            Ok(own) => self.follow(&own).await?,
+            Err(error) => tracing::warn!("the relays cannot be shared out: {error:#}"),
+        }
+        if let Err(error) = self.sharing.people(&self.shared.people).await {
+            tracing::warn!("people are not shared: {error:#}");
+        }
+        Ok(())
+    }
+
+    /// Says now and then how the relays are doing.
+    fn report(&mut self, queue: &Arc<dyn Queue>) {
+        if Instant::now() < self.next_report {
+            return;
+        }
+        self.next_report = Instant::now() + REPORT_EVERY;
+        let cursor = |url: &str| {
+            self.shared
+                .intake
+                .progress(url, |progress| progress.cursor())
+        };
+        let reports = self
+            .shared
+            .health
+            .reports(self.sharing.name(), now_ms(), cursor);
+        if reports.is_empty() {
+            return;
+        }
+        let message = Message {
+            reports,
+            verified: true,
+            ..Message::default()
+        };
+        // Not waited for, and given up before the next one: it is only news.
+        let queue = queue.clone();
+        tokio::spawn(async move {
+            let published = timeout(REPORT_EVERY / 2, queue.publish(&message)).await;
+            if let Err(error) = published.context("no answer in time").flatten() {
+                tracing::debug!("the relays' state is not told: {error:#}");
+            }
+        });
+    }
+
     /// Begins to follow relays that are new, and stops for those that are gone.
     async fn follow(&mut self, urls: &[String]) -> Result<()> {
         let wanted = |url: &str| urls.iter().any(|wanted| wanted == url);
@@ -115,6 +198,7 @@ impl Collecting {
                 following.stop.cancel();
                 following.task.await.context("read a relay")?;
                 self.shared.intake.leave(&url);
+                self.shared.health.leave(&url);
                 tracing::info!(relay = &*url, "the relay is read no more");
             }
         }
@@ -138,6 +222,7 @@ impl Collecting {
         let name = cursor_name(&url, &self.shared.kinds);
         let cursor = stored.get(&name).copied().unwrap_or(self.backfill_from);
         self.shared.intake.join(url.clone(), cursor);
+        self.shared.health.join(&url);
         let follower = Follower::new(
             url.clone(),
             self.shared.clone(),
@@ -167,6 +252,8 @@ impl Collecting {
         drop(self.events);
         let published = timeout(GRACE, &mut publishing).await;
         write_cursors(&self.shared, &*self.cursors).await;
+        // Not before: whoever takes over begins at the cursors.
+        self.sharing.leave().await;
         match published {
             Ok(published) => published.context("publish events")?,
             Err(_) => {

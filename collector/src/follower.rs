@@ -10,10 +10,13 @@ use dvmdash_core::kinds::{ANNOUNCEMENT, DELETION, PROFILE, RECEIPT};
 use dvmdash_core::{Pubkey, Rules};
 use dvmdash_runtime::queue::Sighting;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::health::{Health, said};
 use crate::intake::Intake;
-use crate::people::People;
+use crate::limits::Conduct;
+use crate::people::{People, Sort};
 use crate::relay::Connection;
 use crate::selection::{AUTHORS, Selection};
 use crate::session::Session;
@@ -21,6 +24,14 @@ use crate::walk::{Purpose, Walk};
 
 /// How far below the cursor reading begins again, in seconds: events are published backdated.
 pub const OVERLAP_SECONDS: i64 = 3600;
+
+/// A connection that has lasted this long was a good one: the next attempt after it comes soon.
+const STEADY: Duration = Duration::from_secs(30);
+
+/// How often the last days are read once more, and how many, in seconds: events are published backdated, and relays lose and find some.
+pub const RESCAN_EVERY: Duration = Duration::from_secs(86_400);
+/// See [`RESCAN_EVERY`].
+pub const RESCAN_SECONDS: i64 = 3 * 86_400;
 
 /// What all followers share.
 pub struct Shared {
@@ -34,6 +45,19 @@ pub struct Shared {
     pub people: People,
     /// Whether relays at private addresses are read.
     pub allow_private: bool,
+    /// How the relays are doing.
+    pub health: Health,
+}
+
+/// How a connection has ended.
+enum Ended {
+    /// There is nothing left to read; only of a relay whose past alone is read.
+    Finished,
+    /// By an error.
+    Lost {
+        established: bool,
+        error: anyhow::Error,
+    },
 }
 
 /// The reader of one relay. What it has still to read outlives its connections.
@@ -48,6 +72,12 @@ pub struct Follower {
     pub backfill_from: i64,
     /// Whether the relay takes filters with all the kinds. Found out by trying.
     pub wide: bool,
+    /// How the relay behaves.
+    pub conduct: Conduct,
+    /// Whether only the walks that were planned are read, and no live subscription is opened.
+    pub only_past: bool,
+    /// When the last days are read once more.
+    pub rescan: Instant,
     /// What is still to be read, in order.
     pub walks: VecDeque<Walk>,
     /// The people whose history has been read or is among the walks.
@@ -70,57 +100,95 @@ impl Follower {
             events,
             backfill_from,
             wide: true,
+            conduct: Conduct::default(),
+            only_past: false,
+            rescan: Instant::now() + RESCAN_EVERY,
             walks: VecDeque::new(),
             dvms_read: 0,
             customers_read: 0,
         }
     }
 
-    /// Reads the relay until told to end. May be dropped at any time: what it has not handed on holds the cursor back.
-    pub async fn run(mut self, shutdown: CancellationToken) {
+    /// One that reads the past from `until` (unix seconds, included; `None`: from the newest event) down to `backfill_from`, and then ends.
+    pub fn of_the_past(
+        url: Arc<str>,
+        shared: Arc<Shared>,
+        events: mpsc::Sender<Sighting>,
+        backfill_from: i64,
+        until: Option<i64>,
+    ) -> Self {
+        let mut follower = Self::new(url, shared, events, backfill_from);
+        follower.only_past = true;
+        let all = Selection::kinds(&follower.shared.kinds);
+        follower.plan(all, backfill_from, Purpose::History);
+        if let Some(until) = until
+            && let Some(walk) = follower.walks.pop_front()
+        {
+            follower.walks.push_front(walk.from(until));
+        }
+        follower.note_reached();
+        follower
+    }
+
+    /// Reads the relay until told to end; whether there is nothing left to read. May be dropped at any time: what it has not handed on holds
+    /// the cursor back.
+    pub async fn run(mut self, shutdown: CancellationToken) -> bool {
         let mut delays = delays();
         loop {
+            let began = Instant::now();
             let ended = tokio::select! {
-                () = shutdown.cancelled() => return,
+                () = shutdown.cancelled() => return false,
                 ended = self.connect_and_read() => ended,
             };
             let (established, error) = match ended {
-                Ok(ended) => ended,
+                Ok(Ended::Finished) => return true,
+                Ok(Ended::Lost { established, error }) => (established, error),
                 Err(error) => (false, error),
             };
-            if established {
+            if established && began.elapsed() >= STEADY {
                 delays = self::delays();
             }
-            let delay = delays.next().unwrap_or(Duration::from_secs(60));
+            self.shared.health.note(&self.url, |report| {
+                report.trouble = said(&format!("{error:#}"));
+            });
+            let delay = self
+                .conduct
+                .take_pause()
+                .or_else(|| delays.next())
+                .unwrap_or(Duration::from_secs(60));
             tracing::info!(
                 relay = &*self.url,
                 retry_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
                 "the relay is not read: {error:#}"
             );
             tokio::select! {
-                () = shutdown.cancelled() => return,
+                () = shutdown.cancelled() => return false,
                 () = tokio::time::sleep(delay) => {}
             }
         }
     }
 
-    /// One connection from its begin to its end: whether the subscriptions were established, and why it ended.
-    async fn connect_and_read(&mut self) -> Result<(bool, anyhow::Error)> {
-        let connection = Connection::open(&self.url, self.shared.allow_private).await?;
-        let _connected = Connected::begin();
+    /// One connection from its begin to its end.
+    async fn connect_and_read(&mut self) -> Result<Ended> {
+        self.conduct.resume();
+        let shared = &self.shared;
+        let longest = shared.rules.max_event_bytes;
+        let connection = Connection::open(&self.url, shared.allow_private, longest).await?;
+        let _connected = Connected::begin(self.shared.clone(), self.url.clone());
         tracing::info!(relay = &*self.url, "connected");
-        self.plan_catch_up(now());
+        if !self.only_past {
+            self.plan_catch_up(now());
+        }
         let mut session = Session::new(self, connection);
-        let error = match session.run().await {
-            Ok(never) => match never {},
-            Err(error) => error,
+        let Err(error) = session.run().await else {
+            return Ok(Ended::Finished);
         };
         let established = session.is_established();
         if !established {
             // Some relays hang up on a filter that is too wide for them.
             self.wide = !self.wide;
         }
-        Ok((established, error))
+        Ok(Ended::Lost { established, error })
     }
 
     /// Plans to read from where the relay was read to before until it meets what the subscriptions bring from `now` on.
@@ -129,12 +197,12 @@ impl Follower {
             return;
         };
         let mut selections = vec![Selection::kinds(&self.shared.kinds)];
-        let dvms = self.shared.people.dvms();
+        let dvms = self.shared.people.all(Sort::Dvms);
         for chunk in dvms[..self.dvms_read].chunks(AUTHORS) {
             selections.push(Selection::by(chunk, &[PROFILE, DELETION]));
             selections.push(Selection::naming(chunk, &[RECEIPT]));
         }
-        let customers = self.shared.people.customers();
+        let customers = self.shared.people.all(Sort::Customers);
         for chunk in customers[..self.customers_read].chunks(AUTHORS) {
             selections.push(Selection::by(chunk, &[DELETION]));
         }
@@ -179,6 +247,27 @@ impl Follower {
             let deletions = Selection::by(chunk, &[DELETION]);
             self.plan(deletions, self.backfill_from, Purpose::History);
         }
+    }
+
+    /// Notes down to which second everything that is read of everybody has been read.
+    pub fn note_reached(&self) {
+        let walks = self
+            .walks
+            .iter()
+            .filter(|walk| walk.selection.is_of_everybody());
+        let reached: Option<Vec<i64>> = walks.map(Walk::reached).collect();
+        let reached = reached.map(|all| all.into_iter().max().unwrap_or(self.backfill_from));
+        self.progress(|progress| progress.walk(reached));
+    }
+
+    /// Plans to read the last days once more, once a day.
+    pub fn plan_rescan(&mut self, now: i64) {
+        if Instant::now() < self.rescan || self.only_past {
+            return;
+        }
+        self.rescan = Instant::now() + RESCAN_EVERY;
+        let all = Selection::kinds(&self.shared.kinds);
+        self.plan_again(vec![all], now - RESCAN_SECONDS);
     }
 
     fn plan(&mut self, selection: Selection, floor: i64, purpose: Purpose) {
@@ -234,17 +323,23 @@ fn delays() -> impl Iterator<Item = Duration> {
 }
 
 /// Counts the relays that are connected.
-struct Connected;
+struct Connected {
+    shared: Arc<Shared>,
+    url: Arc<str>,
+}
 
 impl Connected {
-    fn begin() -> Self {
+    fn begin(shared: Arc<Shared>, url: Arc<str>) -> Self {
         metrics::gauge!("dvmdash_collector_relays_connected").increment(1);
-        Self
+        Self { shared, url }
     }
 }
 
 impl Drop for Connected {
     fn drop(&mut self) {
         metrics::gauge!("dvmdash_collector_relays_connected").decrement(1);
+        self.shared
+            .health
+            .note(&self.url, |report| report.connected = false);
     }
 }

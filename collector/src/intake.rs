@@ -25,6 +25,8 @@ struct Inner {
     relays: HashMap<Arc<str>, Progress>,
     refused: BTreeMap<Refusal, u64>,
     duplicates: u64,
+    /// Events that the broker has confirmed since the beginning.
+    published: u64,
 }
 
 struct Pending {
@@ -61,6 +63,7 @@ impl Default for Intake {
                 relays: HashMap::new(),
                 refused: BTreeMap::new(),
                 duplicates: 0,
+                published: 0,
             }),
         }
     }
@@ -116,6 +119,7 @@ impl Intake {
                 continue;
             };
             inner.confirmed.put(id, ());
+            inner.published += 1;
             for relay in pending.relays {
                 if let Some(progress) = inner.relays.get_mut(&relay) {
                     progress.confirm(pending.created_at, id);
@@ -132,6 +136,11 @@ impl Intake {
     /// Refused events by reason since the last call, for the next message to carry.
     pub fn take_refused(&self) -> BTreeMap<Refusal, u64> {
         std::mem::take(&mut self.lock().refused)
+    }
+
+    /// Events that the broker has confirmed since the beginning.
+    pub fn published(&self) -> u64 {
+        self.lock().published
     }
 
     /// Duplicates since the last call.

@@ -8,6 +8,28 @@ use dvmdash_core::{Event, Family, Pubkey, Rules, parse};
 /// People of each sort that are followed, at most: ten subscriptions of a relay.
 const MOST: usize = 2_000;
 
+/// Why somebody is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// Who answers or announces.
+    Dvms,
+    /// Who asks.
+    Customers,
+}
+
+impl Sort {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Dvms, Self::Customers];
+
+    /// The word for it in logs and in etcd.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dvms => "dvms",
+            Self::Customers => "customers",
+        }
+    }
+}
+
 /// The people seen so far, each in the order of appearance; the lists only grow.
 #[derive(Debug, Default)]
 pub struct People {
@@ -48,23 +70,48 @@ impl List {
     }
 }
 
+impl Seen {
+    fn list(&mut self, sort: Sort) -> &mut List {
+        match sort {
+            Sort::Dvms => &mut self.dvms,
+            Sort::Customers => &mut self.customers,
+        }
+    }
+
+    fn add(&mut self, sort: Sort, pubkey: Pubkey) {
+        self.list(sort).add(pubkey, sort.as_str());
+    }
+}
+
 impl People {
+    /// Adds somebody whom another collector has seen.
+    pub fn add(&self, sort: Sort, pubkey: Pubkey) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.add(sort, pubkey);
+    }
+
+    /// All of a sort, in the order of appearance.
+    pub fn all(&self, sort: Sort) -> Vec<Pubkey> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.list(sort).order.clone()
+    }
+
     /// Takes note of the people of a verified event.
     pub fn learn(&self, event: &Event, rules: &Rules) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         match rules.family(event.kind) {
-            Some(Family::Request) => seen.customers.add(event.pubkey, "customers"),
+            Some(Family::Request) => seen.add(Sort::Customers, event.pubkey),
             Some(Family::Result | Family::Feedback) => {
-                seen.dvms.add(event.pubkey, "dvms");
+                seen.add(Sort::Dvms, event.pubkey);
                 // A request that is seen only inside its result has a customer as well. It is verified where it is counted.
                 if let Some(Ok(request)) = event.tag("request").map(parse)
                     && rules.is_request(request.kind)
                 {
-                    seen.customers.add(request.pubkey, "customers");
+                    seen.add(Sort::Customers, request.pubkey);
                 }
             }
             Some(Family::Announcement) if announces(event, rules) => {
-                seen.dvms.add(event.pubkey, "dvms");
+                seen.add(Sort::Dvms, event.pubkey);
             }
             _ => {}
         }
@@ -76,16 +123,16 @@ impl People {
         (seen.dvms.order.len(), seen.customers.order.len())
     }
 
-    /// The DVMs, in order.
-    pub fn dvms(&self) -> Vec<Pubkey> {
+    /// Whether this is a DVM.
+    pub fn is_dvm(&self, pubkey: &Pubkey) -> bool {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.dvms.order.clone()
+        seen.dvms.members.contains(pubkey)
     }
 
-    /// The customers, in order.
-    pub fn customers(&self) -> Vec<Pubkey> {
+    /// Whether this is a customer.
+    pub fn is_customer(&self, pubkey: &Pubkey) -> bool {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.customers.order.clone()
+        seen.customers.members.contains(pubkey)
     }
 }
 
@@ -132,7 +179,7 @@ mod tests {
             people.learn(&event, &rules);
         }
         let numbers = |list: Vec<Pubkey>| list.iter().map(|key| key.0[0]).collect::<Vec<_>>();
-        assert_eq!(numbers(people.dvms()), [2, 3, 4]);
-        assert_eq!(numbers(people.customers()), [1, 7]);
+        assert_eq!(numbers(people.all(Sort::Dvms)), [2, 3, 4]);
+        assert_eq!(numbers(people.all(Sort::Customers)), [1, 7]);
     }
 }

@@ -19,6 +19,8 @@ pub struct Progress {
     /// What is still to be read, each with the time that the cursor must not pass meanwhile.
     gaps: BTreeMap<u64, i64>,
     next_gap: u64,
+    /// How far a walk down through the past has come.
+    walked: Option<i64>,
 }
 
 impl Progress {
@@ -30,12 +32,18 @@ impl Progress {
             unconfirmed: BTreeSet::new(),
             gaps: BTreeMap::new(),
             next_gap: 0,
+            walked: None,
         }
     }
 
     /// Up to here everything has been read, but for the gaps.
     pub fn read_to(&self) -> i64 {
         self.read_to
+    }
+
+    /// The cursor as it was last written.
+    pub fn cursor(&self) -> i64 {
+        self.stored
     }
 
     /// Something is still to be read: the cursor stays where it may be now until [`Self::end_gap`].
@@ -64,6 +72,18 @@ impl Progress {
     /// The broker has confirmed it.
     pub fn confirm(&mut self, created_at: i64, id: EventId) {
         self.unconfirmed.remove(&(created_at, id));
+    }
+
+    /// A walk down through the past has come to this second.
+    pub fn walk(&mut self, reached: Option<i64>) {
+        self.walked = reached;
+    }
+
+    /// Down to this second the walk has read everything, and the broker has confirmed it.
+    pub fn walked(&self) -> Option<i64> {
+        let newest = self.unconfirmed.last().map(|(created_at, _)| *created_at);
+        self.walked
+            .map(|walked| newest.map_or(walked, |newest| walked.max(newest)))
     }
 
     /// Where the cursor may move to, if that is forward.

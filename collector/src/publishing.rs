@@ -132,6 +132,7 @@ async fn publish(
             .map(|(reason, count)| (reason.as_str().to_owned(), count))
             .collect(),
         verified: true,
+        reports: Vec::new(),
     };
     let mut delays = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(200))

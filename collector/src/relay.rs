@@ -1,29 +1,42 @@
-//! One connection to a relay: the only module that names the Nostr SDK.
+//! One connection to a relay, in messages of NIP-01. But for a url's type, no other module names the Nostr SDK.
 //!
-//! Its types and its websocket transport are used, not its client: the client drops expired events, remembers ids before the broker has
-//! confirmed them, rejects events whose id fits the other form of DEL, and loses events when its channel lags.
+//! Its types are used, not its client and not its websocket: the client drops expired events, remembers ids before the broker has confirmed
+//! them, rejects events whose id fits the other form of DEL, and loses events when its channel lags; the websocket looks the name up by
+//! itself, after us, and takes messages of any length.
 
-use std::net::{IpAddr, Ipv4Addr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use async_wsocket::Message as Frame;
 use dvmdash_core::{Event, Pubkey, Refusal, parse};
 use futures_util::{SinkExt, StreamExt};
-use nostr_relay_pool::ConnectionMode;
-use nostr_relay_pool::transport::websocket::{
-    DefaultWebsocketTransport, WebSocketSink, WebSocketStream, WebSocketTransport,
-};
 use nostr_sdk::{
     Alphabet, ClientMessage, Filter, JsonUtil, Kind, PublicKey, SingleLetterTag, SubscriptionId,
     Timestamp, Url,
 };
 use serde_json::value::RawValue;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_tungstenite::tungstenite::Message as Frame;
 
 use crate::selection::Query;
+use crate::socket::{Socket, open};
 
-/// How long a connect or a write may take.
+/// How long a relay may take from its name's look-up to the end of the handshake, and to take a message.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a message may take from its first byte to its last: a relay that dribbles must not look alive.
+const MESSAGE_PATIENCE: Duration = Duration::from_secs(30);
+/// What a message may hold beside an event, in bytes.
+const ENVELOPE_BYTES: usize = 64 << 10;
+
+/// What is kept of a text for people.
+const SPEECH_CHARACTERS: usize = 200;
+
+/// The longest message that is read, in bytes, where events of `max_event_bytes` count. That is the length of what is hashed; relays that
+/// escape everything outside ASCII send up to three times as much.
+fn message_bytes(max_event_bytes: usize) -> usize {
+    max_event_bytes
+        .saturating_mul(4)
+        .saturating_add(ENVELOPE_BYTES)
+}
 
 /// What a relay said.
 #[derive(Debug)]
@@ -47,29 +60,27 @@ pub enum Heard {
 
 /// An open connection.
 pub struct Connection {
-    sink: WebSocketSink,
-    stream: WebSocketStream,
+    socket: Socket,
     heard: Instant,
+    message_patience: Duration,
 }
 
 impl Connection {
-    /// Connects to a normalised url. Addresses that are not public are refused unless `allow_private`.
+    /// Connects to a normalised url. A name with any address that is not public is refused unless `allow_private`; the addresses that were
+    /// looked at are the ones connected to, and no redirect is followed. Messages much longer than `max_event_bytes` are not read.
     ///
     /// # Errors
-    /// When the name does not resolve or resolves to a private address, and when the relay does not answer.
-    pub async fn open(url: &str, allow_private: bool) -> Result<Self> {
+    /// When the name does not resolve or resolves to a private address, and when the relay does not answer as a relay in time.
+    pub async fn open(url: &str, allow_private: bool, max_event_bytes: usize) -> Result<Self> {
         let url = Url::parse(url).context("read the relay's url")?;
-        if !allow_private {
-            refuse_private(&url).await?;
-        }
-        let (sink, stream) = DefaultWebsocketTransport
-            .connect(&url, &ConnectionMode::direct(), PATIENCE)
+        let opening = open(&url, allow_private, message_bytes(max_event_bytes));
+        let socket = timeout(PATIENCE, opening)
             .await
-            .context("connect to the relay")?;
+            .context("the relay does not answer in time")??;
         Ok(Self {
-            sink,
-            stream,
+            socket,
             heard: Instant::now(),
+            message_patience: MESSAGE_PATIENCE,
         })
     }
 
@@ -97,7 +108,7 @@ impl Connection {
     /// # Errors
     /// When the connection is gone or does not take the message.
     pub async fn ping(&mut self) -> Result<()> {
-        self.write(Frame::Ping(Vec::new())).await
+        self.write(Frame::Ping(Vec::new().into())).await
     }
 
     /// How long nothing has been heard, pongs included.
@@ -113,14 +124,23 @@ impl Connection {
     /// What the relay says next. Nothing is lost when the future is dropped.
     ///
     /// # Errors
-    /// When the connection has ended.
+    /// When the connection has ended, a message is too long, or one that has begun does not end.
     pub async fn next(&mut self) -> Result<Heard> {
-        let frame = self
-            .stream
-            .next()
-            .await
+        let frame = loop {
+            let began = self.socket.get_ref().began;
+            let deadline = began.unwrap_or_else(Instant::now) + self.message_patience;
+            match timeout_at(deadline, self.socket.next()).await {
+                Ok(frame) => break frame,
+                Err(_) => ensure!(
+                    began.is_none(),
+                    "the relay begins a message and does not end it"
+                ),
+            }
+        };
+        let frame = frame
             .context("the relay has ended the connection")?
             .context("read from the relay")?;
+        self.socket.get_mut().began = None;
         self.heard = Instant::now();
         Ok(match frame {
             Frame::Text(text) => read_message(&text),
@@ -130,11 +150,11 @@ impl Connection {
     }
 
     async fn send(&mut self, message: ClientMessage<'_>) -> Result<()> {
-        self.write(Frame::Text(message.as_json())).await
+        self.write(Frame::Text(message.as_json().into())).await
     }
 
     async fn write(&mut self, frame: Frame) -> Result<()> {
-        tokio::time::timeout(PATIENCE, self.sink.send(frame))
+        timeout(PATIENCE, self.socket.send(frame))
             .await
             .context("the relay takes no messages")?
             .context("write to the relay")
@@ -165,57 +185,6 @@ pub fn normalise(text: &str) -> Result<String, String> {
     })
 }
 
-async fn refuse_private(url: &Url) -> Result<()> {
-    let host = url
-        .host_str()
-        .context("the relay's url names no host")?
-        .trim_matches(['[', ']']);
-    let port = url.port_or_known_default().unwrap_or(443);
-    let addresses = tokio::net::lookup_host((host, port))
-        .await
-        .context("look up the relay's name")?;
-    for address in addresses {
-        ensure!(
-            !is_private(address.ip()),
-            "the relay's address {} is private; DVMDASH_ALLOW_PRIVATE_RELAYS allows such",
-            address.ip()
-        );
-    }
-    Ok(())
-}
-
-/// Whether an address is not one of the public internet.
-fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => is_private_v4(ip),
-        IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
-            Some(mapped) => is_private_v4(mapped),
-            None => {
-                ip.is_loopback()
-                    || ip.is_unspecified()
-                    || ip.is_multicast()
-                    || ip.is_unique_local()
-                    || ip.is_unicast_link_local()
-            }
-        },
-    }
-}
-
-fn is_private_v4(ip: Ipv4Addr) -> bool {
-    let [a, b, c, _] = ip.octets();
-    ip.is_loopback()
-        || ip.is_private()
-        || ip.is_link_local()
-        || ip.is_multicast()
-        || ip.is_documentation()
-        // This network, shared by carriers, protocol assignments, benchmarks, reserved and broadcast.
-        || a == 0
-        || (a == 100 && (64..128).contains(&b))
-        || (a == 192 && b == 0 && c == 0)
-        || (a == 198 && (b == 18 || b == 19))
-        || a >= 240
-}
-
 fn filter(query: &Query) -> Filter {
     let key = |pubkey: &Pubkey| PublicKey::from_byte_array(pubkey.0);
     let selection = &query.selection;
@@ -240,6 +209,15 @@ fn filter(query: &Query) -> Filter {
     filter
 }
 
+/// What a relay says to people, short enough for logs.
+fn speech(text: Option<String>) -> String {
+    text.unwrap_or_default()
+        .chars()
+        .filter(|character| !character.is_control())
+        .take(SPEECH_CHARACTERS)
+        .collect()
+}
+
 /// Reads a message of NIP-01. The event keeps its text until our own reader has it, since the SDK's would change or refuse some.
 fn read_message(text: &str) -> Heard {
     let Ok(parts) = serde_json::from_str::<Vec<&RawValue>>(text) else {
@@ -253,10 +231,8 @@ fn read_message(text: &str) -> Heard {
             event: parse(event.get()),
         },
         (Some("EOSE"), _) => Heard::Eose(word(1).unwrap_or_default()),
-        (Some("CLOSED"), _) => {
-            Heard::Closed(word(1).unwrap_or_default(), word(2).unwrap_or_default())
-        }
-        (Some("NOTICE"), _) => Heard::Notice(word(1).unwrap_or_default()),
+        (Some("CLOSED"), _) => Heard::Closed(word(1).unwrap_or_default(), speech(word(2))),
+        (Some("NOTICE"), _) => Heard::Notice(speech(word(1))),
         _ => Heard::Other,
     }
 }
@@ -266,6 +242,9 @@ mod tests {
     use super::*;
     use crate::selection::Selection;
     use dvmdash_core::Hex32;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio_tungstenite::{WebSocketStream, accept_async};
 
     #[test]
     fn urls_of_one_relay_are_normalised_to_one_form() {
@@ -297,44 +276,13 @@ mod tests {
         }
     }
 
-    #[test]
-    fn addresses_that_are_not_public_are_private() {
-        for ip in [
-            "127.0.0.1",
-            "10.1.2.3",
-            "172.16.0.1",
-            "192.168.1.1",
-            "169.254.1.1",
-            "100.64.0.1",
-            "0.0.0.0",
-            "255.255.255.255",
-            "224.0.0.1",
-            "::1",
-            "::",
-            "fe80::1",
-            "fd00::1",
-            "::ffff:10.0.0.1",
-        ] {
-            assert!(is_private(ip.parse().unwrap()), "{ip}");
-        }
-        for ip in [
-            "1.1.1.1",
-            "100.128.0.1",
-            "172.32.0.1",
-            "2606:4700::1111",
-            "::ffff:1.1.1.1",
-        ] {
-            assert!(!is_private(ip.parse().unwrap()), "{ip}");
-        }
-    }
-
     #[tokio::test]
     async fn a_relay_at_a_private_address_is_refused_before_a_socket_opens() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
         for host in ["127.0.0.1", "localhost"] {
-            let error = Connection::open(&format!("ws://{host}:{port}"), false)
+            let error = Connection::open(&format!("ws://{host}:{port}"), false, 1024)
                 .await
                 .err()
                 .unwrap();
@@ -344,6 +292,48 @@ mod tests {
             listener.accept().unwrap_err().kind(),
             std::io::ErrorKind::WouldBlock
         );
+    }
+
+    /// A connection to a relay that takes events of 1024 bytes, and the relay's side of it.
+    async fn connected() -> (Connection, WebSocketStream<TcpStream>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}", listener.local_addr().unwrap());
+        let relay = async { accept_async(listener.accept().await.unwrap().0).await };
+        let (connection, relay) = tokio::join!(Connection::open(&url, true, 1024), relay);
+        (connection.unwrap(), relay.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_message_longer_than_the_limit_ends_the_connection() {
+        let (mut connection, mut relay) = connected().await;
+        let longest = message_bytes(1024);
+        relay.send(Frame::text("x".repeat(longest))).await.unwrap();
+        assert!(matches!(connection.next().await.unwrap(), Heard::Other));
+        let long = Frame::text("x".repeat(longest + 1));
+        let (error, _) = tokio::join!(connection.next(), relay.send(long));
+        let error = format!("{:#}", error.unwrap_err());
+        assert!(error.contains("too long"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_message_that_comes_byte_by_byte_and_does_not_end_ends_the_connection() {
+        let (mut connection, mut relay) = connected().await;
+        relay.send(Frame::text("[]")).await.unwrap();
+        connection.message_patience = Duration::from_millis(200);
+        assert!(matches!(connection.next().await.unwrap(), Heard::Other));
+        let dribble = async {
+            // The begin of a text of 65,535 bytes.
+            let raw = relay.get_mut();
+            raw.write_all(&[0x81, 126, 0xff, 0xff]).await.unwrap();
+            while raw.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let error = tokio::select! {
+            heard = connection.next() => heard.unwrap_err().to_string(),
+            () = dribble => panic!("the relay was left alone"),
+        };
+        assert!(error.contains("does not end"), "{error}");
     }
 
     #[test]
@@ -376,6 +366,10 @@ mod tests {
         );
         assert!(
             matches!(read_message(r#"["NOTICE","hello"]"#), Heard::Notice(text) if text == "hello")
+        );
+        let long = format!(r#"["NOTICE","a\nb{}"]"#, "x".repeat(1000));
+        assert!(
+            matches!(read_message(&long), Heard::Notice(text) if text.len() == 200 && text.starts_with("abx"))
         );
         for event in ["7", "{}", r#"{"id":"\ud800"}"#, "[]"] {
             let heard = read_message(&format!(r#"["EVENT","a",{event}]"#));

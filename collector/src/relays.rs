@@ -11,7 +11,7 @@ use crate::relay::normalise;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Relays to read, separated by commas: ws:// or wss:// urls
-    #[arg(long, env = "DVMDASH_RELAYS", value_name = "DVMDASH_RELAYS", value_delimiter = ',', value_parser = normalise, required_unless_present = "relays_file")]
+    #[arg(long, visible_alias = "relay", env = "DVMDASH_RELAYS", value_name = "DVMDASH_RELAYS", value_delimiter = ',', value_parser = normalise, required_unless_present = "relays_file")]
     pub relays: Vec<String>,
     /// A JSON list of {url, priority, enabled}, read again when it changes
     #[arg(long, env = "DVMDASH_RELAYS_FILE", value_name = "DVMDASH_RELAYS_FILE", value_parser = relays_file)]
@@ -27,7 +27,10 @@ pub struct Args {
     /// Read relays at private, loopback and link-local addresses too
     #[arg(long, env = "DVMDASH_ALLOW_PRIVATE_RELAYS", value_name = "DVMDASH_ALLOW_PRIVATE_RELAYS", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub allow_private_relays: bool,
-    /// Relays that are read at once, at most; those of high priority first
+    /// Collectors that read each relay, where there are so many
+    #[arg(long, env = "DVMDASH_RELAY_REDUNDANCY", value_name = "DVMDASH_RELAY_REDUNDANCY", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
+    pub relay_redundancy: u16,
+    /// Relays that a collector reads at once, at most; those of high priority first
     #[arg(long, env = "DVMDASH_MAX_RELAYS", value_name = "DVMDASH_MAX_RELAYS", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
     pub max_relays: u16,
 }
@@ -58,7 +61,7 @@ fn yes() -> bool {
     true
 }
 
-/// The relays to read now, normalised, each once, at most `max_relays`, those of high priority first.
+/// The relays to read now, normalised, each once, those of high priority first.
 ///
 /// # Errors
 /// When the file cannot be read or holds something else than relays.
@@ -77,14 +80,6 @@ pub fn relays(args: &Args) -> Result<Vec<String>> {
         if !urls.contains(&url) {
             urls.push(url);
         }
-    }
-    if urls.len() > usize::from(args.max_relays) {
-        tracing::warn!(
-            relays = urls.len(),
-            max_relays = args.max_relays,
-            "more relays than may be read at once"
-        );
-        urls.truncate(args.max_relays.into());
     }
     Ok(urls)
 }
@@ -175,16 +170,20 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_ordered_by_priority_cut_and_leaves_out_what_is_disabled() {
+    fn the_file_is_ordered_by_priority_and_leaves_out_what_is_disabled() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("relays.json");
         let text = r#"[{"url": "wss://low.example", "priority": "Low"}, {"url": "wss://plain.example"},
             {"url": "wss://off.example", "enabled": false}, {"url": "wss://high.example/", "priority": "High", "enabled": true}]"#;
         std::fs::write(&file, text).unwrap();
-        let arguments = ["--relays-file", file.to_str().unwrap(), "--max-relays", "2"];
+        let arguments = ["--relays-file", file.to_str().unwrap()];
         assert_eq!(
             relays(&parse(&arguments).unwrap()).unwrap(),
-            ["wss://high.example", "wss://plain.example"]
+            [
+                "wss://high.example",
+                "wss://plain.example",
+                "wss://low.example"
+            ]
         );
     }
 }

@@ -45,6 +45,11 @@ impl Selection {
         }
     }
 
+    /// Whether it does not ask for certain people's.
+    pub fn is_of_everybody(&self) -> bool {
+        self.authors.is_empty() && self.named.is_empty()
+    }
+
     /// Whether a relay may refuse it for its many kinds.
     pub fn is_wide(&self) -> bool {
         self.kinds.len() > NARROW_KINDS

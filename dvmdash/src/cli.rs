@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use dvmdash_runtime::settings::{LogArgs, Misconfigured};
 use dvmdash_runtime::telemetry;
 
-use crate::{dead_letters, import, local, migrate, roles, simulate};
+use crate::{backfill, dead_letters, import, local, migrate, recompute, roles, simulate};
 
 /// What Nostr's data vending machines (NIP-90) do, counted.
 #[derive(Parser)]
@@ -20,7 +20,6 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it in a process")]
 enum Command {
     /// Run everything in one process, without any server
     Local(local::Args),
@@ -29,6 +28,8 @@ enum Command {
     LocalDatabase(local::DatabaseArgs),
     /// Read relays, verify every event and put it on the queue
     Collect(roles::CollectArgs),
+    /// Read a stretch of the relays' past once more and put it on the queue
+    Backfill(backfill::BackfillArgs),
     /// Take events off the queue, archive and count them, in turns with other processors
     Process(roles::ProcessArgs),
     /// Answer the HTTP API
@@ -39,6 +40,10 @@ enum Command {
     Import(import::Args),
     /// Look at messages that could not be read, or put them back on the queue
     DeadLetters(dead_letters::Args),
+    /// Compute all numbers anew from the archive, beside those in use, and put them in their place
+    Recompute(recompute::Args),
+    /// Put archived events that were not counted back on the queue
+    Sweep(recompute::SweepArgs),
     /// Make up traffic in the shape of the real network, and send it to a relay, a file or the queue
     Simulate(simulate::Args),
 }
@@ -70,11 +75,14 @@ async fn start(mut cli: Cli) -> Result<()> {
         Command::Local(args) => local::run(args).await,
         Command::LocalDatabase(args) => local::run_database(args).await,
         Command::Collect(args) => roles::collect(args).await,
+        Command::Backfill(args) => backfill::run(args).await,
         Command::Process(args) => roles::process(args).await,
         Command::Serve(args) => roles::serve(args).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Import(args) => import::run(args).await,
         Command::DeadLetters(args) => dead_letters::run(args).await,
+        Command::Recompute(args) => recompute::run(args).await,
+        Command::Sweep(args) => recompute::sweep(args).await,
         Command::Simulate(args) => simulate::run(args).await,
     }
 }

@@ -1,11 +1,13 @@
 //! The one executable: every role is a subcommand.
 
+mod backfill;
 mod cli;
 mod dead_letters;
 mod import;
 mod local;
 mod migrate;
 mod publishing;
+mod recompute;
 mod roles;
 mod simulate;
 

@@ -10,6 +10,7 @@ use dvmdash_runtime::admin::{self, Check};
 use dvmdash_runtime::archive::{Archive, MongoArchive};
 use dvmdash_runtime::cursors::{Cursors, EtcdCursors};
 use dvmdash_runtime::lock::{EtcdLock, Lock};
+use dvmdash_runtime::members::Members;
 use dvmdash_runtime::postgres::{self, PgPool};
 use dvmdash_runtime::queue::RabbitMq;
 use dvmdash_runtime::settings::{
@@ -89,6 +90,7 @@ pub async fn collect(args: CollectArgs) -> Result<()> {
             async move { cursors.ping().await }
         })
     }];
+    let members = Arc::new(Members::new(&args.etcd, &own_name()?)?);
     let shutdown = shutdown::on_signal()?;
     let role = dvmdash_collector::run(
         args.collector,
@@ -96,9 +98,17 @@ pub async fn collect(args: CollectArgs) -> Result<()> {
         rules,
         queue,
         cursors,
+        Some(members),
         shutdown.clone(),
     );
     with_admin(&args.admin, checks, shutdown, role, None).await
+}
+
+/// A name that no other collector has at the same time: in a pod, where every process is the first, that of the pod.
+fn own_name() -> Result<String> {
+    let host =
+        std::fs::read_to_string("/proc/sys/kernel/hostname").context("read the host's name")?;
+    Ok(format!("{}-{}", host.trim(), std::process::id()))
 }
 
 /// Archives and counts until SIGTERM or Ctrl-C.

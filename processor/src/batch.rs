@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use dvmdash_core::fold::Facts;
 use dvmdash_core::{Activity, EventId, Quarantine};
 use dvmdash_runtime::lock::Turn;
-use dvmdash_runtime::queue::{Delivery, Sighting, Source};
+use dvmdash_runtime::queue::{Delivery, RelayReport, Sighting, Source};
 
 use crate::failpoint::reach;
 use crate::{Parts, apply, load, quarantine, turn};
@@ -40,6 +40,8 @@ pub(crate) struct Batch {
     pub(crate) refused: BTreeMap<String, u64>,
     /// Deliveries by relay.
     pub(crate) relays: HashMap<String, RelayCount>,
+    /// What collectors say of relays.
+    pub(crate) reports: Vec<RelayReport>,
 }
 
 impl Batch {
@@ -83,12 +85,14 @@ pub(crate) async fn run(parts: &Parts, batch: &mut Batch) -> Result<()> {
     drop(all);
     reach("archived");
 
-    let turn = parts.lock.acquire().await.context("wait for the turn")?;
-    let counted = count_in_parts(parts, &turn, batch).await;
-    // Given back also after a failure, else the others wait until the lease runs out.
-    let released = parts.lock.release(turn).await.context("give the turn back");
-    counted?;
-    released?;
+    let poor = count(parts, batch).await?;
+    if !poor.is_empty() {
+        parts
+            .archive
+            .mark(&poor, Quarantine::Unprocessable.as_str())
+            .await
+            .context("mark events that cannot be processed")?;
+    }
     reach("committed");
 
     for (delivery, reason) in batch.poison.drain(..) {
@@ -110,13 +114,26 @@ pub(crate) async fn run(parts: &Parts, batch: &mut Batch) -> Result<()> {
     Ok(())
 }
 
+/// Counts what the archive holds, in one turn. Returns the events that cannot be processed.
+pub(crate) async fn count(parts: &Parts, batch: &Batch) -> Result<Vec<EventId>> {
+    let turn = parts.lock.acquire().await.context("wait for the turn")?;
+    let counted = count_in_parts(parts, &turn, batch).await;
+    // Given back also after a failure, else the others wait until the lease runs out.
+    let released = parts.lock.release(turn).await.context("give the turn back");
+    let poor = counted?;
+    released?;
+    Ok(poor)
+}
+
 /// Counts the batch, in one transaction unless it is heavy. Where one of its events makes every transaction fail, halves until that event is
 /// alone. What is beside the events goes with the first of them, and by itself once a transaction has failed, so that neither hurts the other.
-async fn count_in_parts(parts: &Parts, turn: &Turn, batch: &Batch) -> Result<()> {
+async fn count_in_parts(parts: &Parts, turn: &Turn, batch: &Batch) -> Result<Vec<EventId>> {
+    let mut poor = Vec::new();
     let aside = Aside {
         quarantined: &batch.quarantined,
         refused: &batch.refused,
         relays: &batch.relays,
+        reports: &batch.reports,
     };
     let mut todo: Vec<_> = by_weight(&batch.events)
         .map(|events| (events, None))
@@ -141,14 +158,17 @@ async fn count_in_parts(parts: &Parts, turn: &Turn, batch: &Batch) -> Result<()>
                 );
             }
             (_, Some(aside)) => todo.extend([(&[][..], Some(aside)), (events, None)]),
-            ([event], None) => set_aside(parts, turn, event, &error).await?,
+            ([event], None) => {
+                set_aside(parts, turn, event, &error).await?;
+                poor.push(event.sighting.event.id);
+            }
             (_, None) => {
                 let (left, right) = events.split_at(events.len() / 2);
                 todo.extend([(right, None), (left, None)]);
             }
         }
     }
-    Ok(())
+    Ok(poor)
 }
 
 /// Rows that one transaction may come to, about, counted in events and the keys that they name: a request of many `p` tags makes rows for
@@ -187,11 +207,7 @@ async fn set_aside(
         quarantined: &poor,
         ..Aside::default()
     };
-    transact(parts, turn, &[], Some(&alone)).await?;
-    parts
-        .archive
-        .mark(&[id], Quarantine::Unprocessable.as_str())
-        .await
+    transact(parts, turn, &[], Some(&alone)).await
 }
 
 /// What is written beside the counted events.
@@ -200,6 +216,7 @@ pub(crate) struct Aside<'a> {
     pub(crate) quarantined: &'a [(Sighting, Quarantine)],
     pub(crate) refused: &'a BTreeMap<String, u64>,
     pub(crate) relays: &'a HashMap<String, RelayCount>,
+    pub(crate) reports: &'a [RelayReport],
 }
 
 impl Default for Aside<'_> {
@@ -211,6 +228,7 @@ impl Default for Aside<'_> {
             quarantined: &[],
             refused: &NONE,
             relays: &NO_RELAY,
+            reports: &[],
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroUsize;
 
 use dvmdash_core::{
-    Activity, Event, EventId, Rules, Signature, admit_verified, quarantine, read_trusting, verify,
+    Activity, EventId, Rules, Signature, admit_verified, quarantine, read_trusting, verify,
 };
 use dvmdash_runtime::queue::{Delivery, Sighting, Source, wire};
 use lru::LruCache;
@@ -40,6 +40,7 @@ impl Decoder {
                     for (reason, events) in message.refused {
                         *batch.refused.entry(reason).or_default() += events;
                     }
+                    batch.reports.extend(message.reports);
                     for sighting in message.sightings {
                         batch.note_relay(&sighting);
                         self.judge(
@@ -65,6 +66,22 @@ impl Decoder {
             .events
             .sort_unstable_by_key(|event| event.sighting.event.id);
         batch
+    }
+
+    /// What archived events say. They were admitted once, and requests inside them have been archived as events of their own.
+    pub(crate) fn again(&mut self, sightings: Vec<Sighting>) -> Vec<Claimable> {
+        for Sighting { event, .. } in &sightings {
+            if self.rules.is_request(event.kind) {
+                self.verified.put(event.id, event.sig);
+            }
+        }
+        let read = |sighting: Sighting| {
+            let activity = self.read(&sighting, &mut Vec::new());
+            Claimable { sighting, activity }
+        };
+        let mut events: Vec<_> = sightings.into_iter().map(read).collect();
+        events.sort_unstable_by_key(|event| event.sighting.event.id);
+        events
     }
 
     fn judge(
@@ -96,19 +113,14 @@ impl Decoder {
         if self.rules.is_request(event.kind) {
             self.verified.put(event.id, event.sig);
         }
-        let delivered = (sighting.source == Source::Relay).then_some(sighting.first_seen);
-        let activity = self.read(event, delivered, sighting.first_seen, embedded);
+        let activity = self.read(&sighting, embedded);
         batch.events.push(Claimable { sighting, activity });
     }
 
     /// What the event says; a valid request inside it joins `embedded` as an event of its own.
-    fn read(
-        &mut self,
-        event: &Event,
-        delivered: Option<i64>,
-        first_seen: i64,
-        embedded: &mut Vec<Sighting>,
-    ) -> Activity {
+    fn read(&self, sighting: &Sighting, embedded: &mut Vec<Sighting>) -> Activity {
+        let (event, first_seen) = (&sighting.event, sighting.first_seen);
+        let delivered = (sighting.source == Source::Relay).then_some(first_seen);
         let trusted = |id: &EventId, sig: &Signature| self.verified.peek(id) == Some(sig);
         match read_trusting(event, &self.rules, delivered, trusted) {
             Activity::Response(response, Some(request)) => {

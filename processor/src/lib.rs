@@ -7,7 +7,9 @@ mod failpoint;
 mod intake;
 mod load;
 mod quarantine;
+pub mod recompute;
 mod retention;
+pub mod sweep;
 mod turn;
 
 use std::sync::Arc;
@@ -58,6 +60,13 @@ pub struct Parts {
 ///
 /// Servers that are gone are waited for: the batch is tried again, and stays unacknowledged. Ends with an error only where waiting cannot help.
 pub async fn run(parts: Parts, shutdown: CancellationToken) -> Result<()> {
+    tokio::select! {
+        ended = take_turns(&parts, &shutdown) => ended,
+        () = sweep::now_and_then(&parts) => Ok(()),
+    }
+}
+
+async fn take_turns(parts: &Parts, shutdown: &CancellationToken) -> Result<()> {
     let mut decoder = decode::Decoder::new(parts.rules.clone());
     let deliveries = parts
         .queue
@@ -75,7 +84,7 @@ pub async fn run(parts: Parts, shutdown: CancellationToken) -> Result<()> {
             _ = upkeep.tick() => {
                 let _busy = Busy::new(&parts.busy);
                 let kept_up = tokio::select! {
-                    kept_up = keep_up(&parts) => kept_up,
+                    kept_up = keep_up(parts) => kept_up,
                     () = shutdown.cancelled() => return Ok(()),
                 };
                 if let Err(error) = kept_up {
@@ -95,7 +104,7 @@ pub async fn run(parts: Parts, shutdown: CancellationToken) -> Result<()> {
                 .await
                 .context("decode a batch")?;
                 decoder = back;
-                finish(&parts, batch, &shutdown).await?;
+                finish(parts, batch, shutdown).await?;
             }
         }
     }

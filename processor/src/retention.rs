@@ -28,7 +28,7 @@ pub(crate) async fn advance(parts: &Parts, now: i64) -> Result<()> {
     done
 }
 
-async fn drop_before(
+pub(crate) async fn drop_before(
     parts: &Parts,
     turn: &dvmdash_runtime::lock::Turn,
     minute_from: i64,

@@ -71,6 +71,42 @@ pub struct Sighting {
     pub source: Source,
 }
 
+/// What a collector says of a relay that it reads: an element of a message's JSON array, under the member `report`. Counts are since the
+/// collector began to read it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayReport {
+    /// The relay's normalised url.
+    pub url: String,
+    /// The collector's name.
+    pub collector: String,
+    /// Unix milliseconds of this report.
+    pub at_ms: i64,
+    /// Whether its live subscriptions are established.
+    pub connected: bool,
+    /// Unix milliseconds of its last event.
+    pub last_event_ms: Option<i64>,
+    /// Events that it sent, duplicates and refused ones included.
+    pub events: u64,
+    /// Events that were known already.
+    pub duplicates: u64,
+    /// Events that were not taken, by reason: those of METRICS.md section 1, and `unasked` for what no subscription had asked for.
+    pub rejected: BTreeMap<String, u64>,
+    /// How far its events are with the broker, unix seconds.
+    pub cursor: Option<i64>,
+    /// Stretches of the past that were read to the end.
+    pub gap_repairs: u64,
+    /// Whether it takes filters of all kinds at once.
+    pub wide_filters: bool,
+    /// The most events that it answered a filter with.
+    pub largest_page: u64,
+    /// Its last CLOSED.
+    pub last_closed: Option<String>,
+    /// Its last NOTICE.
+    pub last_notice: Option<String>,
+    /// Why it is not read, where it is not.
+    pub trouble: Option<String>,
+}
+
 /// What one message carries, decoded.
 ///
 /// On the wire: a JSON array of [`Sighting`]s with content type `application/json` and the headers `dvmdash-version: 1`
@@ -84,6 +120,8 @@ pub struct Message {
     pub refused: BTreeMap<String, u64>,
     /// Whether the publisher verified the events (false for a bare event).
     pub verified: bool,
+    /// What the publisher says of relays.
+    pub reports: Vec<RelayReport>,
 }
 
 /// A message as it came from the queue, to be acknowledged or dead-lettered.

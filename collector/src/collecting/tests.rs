@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use async_wsocket::native::{Message as Frame, accept};
 use dvmdash_runtime::cursors::FileCursors;
 use dvmdash_runtime::queue::{InProcess, wire};
 use futures_util::{SinkExt, StreamExt};
 use nostr_sdk::{EventBuilder, JsonUtil, Keys, Kind, Tag, Timestamp};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::accept_async;
+use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::*;
 
@@ -39,7 +40,7 @@ impl Scripted {
     }
 
     async fn serve(self, stream: TcpStream) {
-        let Ok(mut socket) = accept(stream).await else {
+        let Ok(mut socket) = accept_async(stream).await else {
             return;
         };
         while let Some(Ok(Frame::Text(text))) = socket.next().await {
@@ -139,6 +140,7 @@ impl Collector {
             backfill_seconds: 86_400,
             allow_private_relays: true,
             max_relays: 50,
+            relay_redundancy: 2,
         };
         let publish = PublishArgs {
             publish_max_events: 500,
@@ -150,6 +152,7 @@ impl Collector {
             Rules::default(),
             queue.clone(),
             Arc::new(cursors),
+            None,
             stop.clone(),
         ));
         let collector = Self {
@@ -192,10 +195,10 @@ impl Collector {
     }
 
     async fn wait_until(&self, what: &str, done: impl Fn(&Self) -> bool) {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(120);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while !done(self) {
             assert!(
-                tokio::time::Instant::now() < deadline && !self.task.is_finished(),
+                Instant::now() < deadline && !self.task.is_finished(),
                 "waiting for {what}; arrived: {:?}, refused: {:?}",
                 self.ids().len(),
                 self.refused

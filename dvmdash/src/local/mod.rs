@@ -198,6 +198,7 @@ pub async fn run(args: Args) -> Result<()> {
             backfill_seconds: args.backfill_seconds,
             allow_private_relays: args.allow_private_relays || args.demo,
             max_relays: 50,
+            relay_redundancy: 1,
         };
         let queue = pipeline.queue.clone();
         let run = dvmdash_collector::run(
@@ -206,6 +207,7 @@ pub async fn run(args: Args) -> Result<()> {
             rules.clone(),
             queue,
             Arc::new(cursors),
+            None,
             shutdown.clone(),
         );
         tasks.spawn(run);

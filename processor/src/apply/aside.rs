@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use dvmdash_runtime::queue::RelayReport;
 
 use super::column;
 use crate::batch::{Aside, Claimable};
@@ -47,7 +48,50 @@ pub(crate) async fn run(
                 .increment(*events);
         }
     }
-    relays(transaction, aside, new).await
+    relays(transaction, aside, new).await?;
+    reports(transaction, aside.reports).await
+}
+
+/// How long a report that nothing follows is kept, in milliseconds.
+const DAY_MS: i64 = 86_400_000;
+
+async fn reports(transaction: &mut Transaction, reports: &[RelayReport]) -> Result<()> {
+    let Some(newest) = reports.iter().map(|report| report.at_ms).max() else {
+        return Ok(());
+    };
+    let reports: Vec<RelayReport> = reports.iter().cloned().map(without_nul).collect();
+    sqlx::query(include_str!("../sql/upsert_relay_reports.sql"))
+        .bind(
+            reports
+                .iter()
+                .map(|report| report.url.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            reports
+                .iter()
+                .map(|report| report.collector.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            reports
+                .iter()
+                .map(|report| report.at_ms)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            reports
+                .iter()
+                .map(serde_json::to_string)
+                .collect::<Result<Vec<_>, _>>()?,
+        )
+        .execute(&mut **transaction)
+        .await?;
+    sqlx::query("delete from relay_reports where at_ms < $1")
+        .bind(newest - DAY_MS)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
 }
 
 async fn relays(
@@ -100,4 +144,17 @@ async fn relays(
     .execute(&mut **transaction)
     .await?;
     Ok(())
+}
+
+/// A report as PostgreSQL can hold it: relays write what they like.
+fn without_nul(mut report: RelayReport) -> RelayReport {
+    let texts = [
+        &mut report.last_closed,
+        &mut report.last_notice,
+        &mut report.trouble,
+    ];
+    for text in texts.into_iter().flatten() {
+        *text = text.replace('\0', "\u{fffd}");
+    }
+    report
 }

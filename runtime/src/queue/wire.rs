@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use dvmdash_core::{Refusal, parse};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Delivery, Message, Sighting, Source};
+use super::{Delivery, Message, RelayReport, Sighting, Source};
 
 /// The version of a message that this program writes.
 pub const VERSION: i64 = 1;
@@ -24,13 +24,24 @@ struct Element<'a> {
     source: Source,
 }
 
+/// The other sort of element.
+#[derive(Serialize, Deserialize)]
+struct Report<R> {
+    report: R,
+}
+
 /// Body and `dvmdash-refused` header of a message, in as many pieces as [`MAX_BODY`] asks for.
 pub fn bodies(message: &Message) -> Vec<(Vec<u8>, Option<String>)> {
     let refused = (!message.refused.is_empty())
         .then(|| serde_json::to_string(&message.refused).expect("counts always serialize"));
     let mut pieces = vec![(vec![b'['], refused)];
-    for sighting in &message.sightings {
-        let element = serde_json::to_vec(sighting).expect("events always serialize");
+    let events = message.sightings.iter().map(serde_json::to_vec);
+    let reports = message
+        .reports
+        .iter()
+        .map(|report| serde_json::to_vec(&Report { report }));
+    for element in events.chain(reports) {
+        let element = element.expect("events and reports always serialize");
         let (body, _) = pieces.last_mut().expect("there is a piece");
         if body.len() > 1 && body.len() + element.len() + 2 > MAX_BODY {
             body.push(b']');
@@ -65,9 +76,13 @@ pub fn decode(delivery: &Delivery, now: i64) -> Result<Message, String> {
         .map_err(|error| format!("neither a JSON array nor an event: {error}"))?;
     let mut refused = refusals(delivery.refused.as_deref())?;
     let mut sightings = Vec::with_capacity(elements.len());
+    let mut reports = Vec::new();
+    // Only our own publishers write a version, and they have verified what they publish.
+    let verified = delivery.version.is_some();
     for element in elements {
         match read(element) {
             Some(sighting) => sightings.push(sighting),
+            None if verified && let Some(report) = read_report(element) => reports.push(report),
             None => {
                 *refused
                     .entry(Refusal::Malformed.as_str().to_owned())
@@ -75,11 +90,11 @@ pub fn decode(delivery: &Delivery, now: i64) -> Result<Message, String> {
             }
         }
     }
-    // Only our own publishers write a version, and they have verified what they publish.
     Ok(Message {
         sightings,
         refused,
-        verified: delivery.version.is_some(),
+        verified,
+        reports,
     })
 }
 
@@ -116,6 +131,12 @@ fn read(element: &RawValue) -> Option<Sighting> {
         relay: element.relay,
         source: element.source,
     })
+}
+
+fn read_report(element: &RawValue) -> Option<RelayReport> {
+    let Report::<RelayReport> { report } = serde_json::from_str(element.get()).ok()?;
+    let named = |name: &str| name.len() <= LONGEST_RELAY && !name.chars().any(char::is_control);
+    (named(&report.url) && named(&report.collector)).then_some(report)
 }
 
 fn bare(body: &str, now: i64) -> Result<Message, String> {

@@ -19,7 +19,7 @@ use nostr_relay_builder::prelude::{
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-const PATIENCE: Duration = Duration::from_secs(180);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A real relay that cuts its answers to 500 events, as most do. What it holds outlives a restart.
 pub struct Relay {
@@ -78,23 +78,23 @@ impl Relay {
     }
 
     /// Ends it and its connections.
-    fn stop(&self) {
+    pub fn stop(&self) {
         self.running.shutdown();
     }
 
-    async fn start_again(&mut self) {
+    pub async fn start_again(&mut self) {
         self.running = Self::run(self.port, &self.held).await;
     }
 }
 
 /// Everything that has come out of a queue, acknowledged.
 #[derive(Clone, Default)]
-struct Arrived {
+pub struct Arrived {
     times: Arc<Mutex<BTreeMap<String, usize>>>,
 }
 
 impl Arrived {
-    async fn of(queue: Arc<dyn Queue>) -> Self {
+    pub async fn of(queue: Arc<dyn Queue>) -> Self {
         let arrived = Self::default();
         let mut deliveries = queue.consume(40).await.unwrap();
         let times = arrived.times.clone();
@@ -111,12 +111,12 @@ impl Arrived {
         arrived
     }
 
-    fn ids(&self) -> BTreeSet<String> {
+    pub fn ids(&self) -> BTreeSet<String> {
         self.times.lock().unwrap().keys().cloned().collect()
     }
 
     /// Waits until all of these have arrived.
-    async fn wait(&self, events: &[Event]) {
+    pub async fn wait(&self, events: &[Event]) {
         let expected = ids(events);
         let deadline = Instant::now() + PATIENCE;
         while !self.ids().is_superset(&expected) {
@@ -130,7 +130,7 @@ impl Arrived {
         }
     }
 
-    fn assert_once(&self) {
+    pub fn assert_once(&self) {
         let times = self.times.lock().unwrap();
         let twice: Vec<_> = times.iter().filter(|(_, times)| **times > 1).collect();
         assert!(twice.is_empty(), "arrived more than once: {twice:?}");
@@ -142,7 +142,7 @@ fn ids(events: &[Event]) -> BTreeSet<String> {
 }
 
 /// A running collector.
-struct Collector {
+pub struct Collector {
     stop: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
 }
@@ -153,7 +153,7 @@ impl Collector {
         Self::start_with(relays, None, queue, cursors)
     }
 
-    fn start_with(
+    pub fn start_with(
         relays: Vec<String>,
         relays_file: Option<PathBuf>,
         queue: &Arc<dyn Queue>,
@@ -165,7 +165,8 @@ impl Collector {
             relays_file,
             backfill_seconds: 30 * 86_400,
             allow_private_relays: true,
-            max_relays: 50,
+            max_relays: 500,
+            relay_redundancy: 2,
         };
         let publish = PublishArgs {
             publish_max_events: 100,
@@ -177,19 +178,20 @@ impl Collector {
             Rules::default(),
             queue.clone(),
             cursors.clone(),
+            None,
             stop.clone(),
         );
         let task = tokio::spawn(running);
         Self { stop, task }
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         self.stop.cancel();
         self.task.await.unwrap().unwrap();
     }
 }
 
-fn cursors(name: &str) -> Arc<FileCursors> {
+pub fn cursors(name: &str) -> Arc<FileCursors> {
     Arc::new(FileCursors::open(folder(name).join("cursors.json")).unwrap())
 }
 
@@ -210,17 +212,17 @@ async fn wait_for_cursor(cursors: &FileCursors, at_least: i64) {
     }
 }
 
-async fn in_process() -> (Arc<dyn Queue>, Arrived) {
+pub async fn in_process() -> (Arc<dyn Queue>, Arrived) {
     let queue: Arc<dyn Queue> = Arc::new(InProcess::new());
     let arrived = Arrived::of(queue.clone()).await;
     (queue, arrived)
 }
 
-fn now() -> u64 {
+pub fn now() -> u64 {
     Timestamp::now().as_secs()
 }
 
-fn event(keys: &Keys, kind: u16, at: u64, content: &str, tags: &[[&str; 2]]) -> Event {
+pub fn event(keys: &Keys, kind: u16, at: u64, content: &str, tags: &[[&str; 2]]) -> Event {
     let tags = tags.iter().map(|tag| Tag::parse(tag.to_vec()).unwrap());
     EventBuilder::new(Kind::from_u16(kind), content)
         .tags(tags)
@@ -231,7 +233,7 @@ fn event(keys: &Keys, kind: u16, at: u64, content: &str, tags: &[[&str; 2]]) -> 
 }
 
 /// So many job requests, one a second, the last at `last`.
-fn requests(count: u64, last: u64) -> Vec<Event> {
+pub fn requests(count: u64, last: u64) -> Vec<Event> {
     let keys = Keys::generate();
     (0..count)
         .map(|n| event(&keys, 5100, last - n, &n.to_string(), &[]))

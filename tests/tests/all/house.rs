@@ -190,7 +190,7 @@ fn every_product_has_its_rooms() {
     assert_eq!(users_of("mongodb"), ["runtime"]);
     assert_eq!(users_of("etcd-client"), ["runtime"]);
     assert_eq!(users_of("sqlx"), ["api", "processor", "runtime"]);
-    assert_eq!(users_of("nostr-relay-pool"), ["collector"]);
+    assert_eq!(users_of("tokio-tungstenite"), ["collector"]);
     assert_eq!(users_of("postgresql_embedded"), ["dvmdash"]);
     // `import` and `simulate` may speak to a relay, a stage other than the collector may not.
     for user in users_of("nostr-sdk") {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod answers;
+mod backfill;
 mod bad_input;
 mod collector;
 mod command_line;
@@ -10,13 +11,16 @@ mod conformance;
 mod contract;
 mod crash;
 mod fold;
+mod hostile;
 mod house;
 mod in_process;
 mod local;
 mod numbers;
 mod pipeline;
+mod recompute;
 mod running;
 mod servers;
+mod sharing;
 mod snapshot;
 mod views;
 

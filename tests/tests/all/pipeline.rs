@@ -108,7 +108,7 @@ async fn events_of_two_relays_through_two_collectors_give_the_numbers_of_the_nai
 }
 
 /// Waits until all of these are counted.
-async fn wait_for(pool: &sqlx::PgPool, wanted: &BTreeSet<String>) {
+pub async fn wait_for(pool: &sqlx::PgPool, wanted: &BTreeSet<String>) {
     let deadline = Instant::now() + Duration::from_secs(240);
     loop {
         let counted: Vec<Vec<u8>> = sqlx::query_scalar("select id from ledger")
@@ -175,7 +175,7 @@ async fn a_collector_killed_while_it_reads_loses_nothing() {
 }
 
 /// Waits until the number of counted events has not moved for some seconds.
-async fn wait_until_still(pool: &sqlx::PgPool) {
+pub async fn wait_until_still(pool: &sqlx::PgPool) {
     let (mut counted, mut since) = (0, Instant::now());
     while since.elapsed() < Duration::from_secs(6) {
         let now: i64 = sqlx::query_scalar("select counted from progress")

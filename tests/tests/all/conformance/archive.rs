@@ -257,7 +257,7 @@ async fn crowded(archive: &Arc<dyn Archive>) -> Vec<Event> {
     prepared(archive).await;
     let events = crowd();
     insert(
-        &archive,
+        archive,
         &with_no_mark(events.iter().cloned().map(sighting).collect()),
     )
     .await

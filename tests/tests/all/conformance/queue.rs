@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dvmdash_core::EventId;
-use dvmdash_runtime::queue::{Delivery, InProcess, Message, Queue, RabbitMq, Source, wire};
+use dvmdash_runtime::queue::{
+    Delivery, InProcess, Message, Queue, RabbitMq, RelayReport, Source, wire,
+};
 use dvmdash_runtime::settings::RabbitMqArgs;
 use dvmdash_tests::harness::{self, Servers, World};
 use lapin::BasicProperties;
@@ -59,6 +61,7 @@ both!(
 fn message(first: usize, count: usize) -> Message {
     Message {
         sightings: plain((first + count) as u64).split_off(first),
+        reports: Vec::new(),
         refused: BTreeMap::new(),
         verified: true,
     }
@@ -97,6 +100,13 @@ async fn a_message_arrives_as_it_was_published(queue: Arc<dyn Queue>) {
     let sent = Message {
         sightings: tricky().into_iter().map(sighting).collect(),
         refused: BTreeMap::from([("bad_id".to_owned(), 2), ("kind".to_owned(), 1)]),
+        reports: vec![RelayReport {
+            url: "wss://relay.example".to_owned(),
+            collector: "one".to_owned(),
+            last_notice: Some("a \u{0} b".to_owned()),
+            rejected: BTreeMap::from([("unasked".to_owned(), 3)]),
+            ..RelayReport::default()
+        }],
         verified: true,
     };
     let publishing = publish(&queue, sent.clone());
@@ -221,6 +231,7 @@ async fn a_message_that_is_too_large_arrives_in_pieces(queue: Arc<dyn Queue>) {
     let sent = Message {
         sightings: large.collect(),
         refused: BTreeMap::from([("kind".to_owned(), 5)]),
+        reports: Vec::new(),
         verified: true,
     };
     let publishing = publish(&queue, sent.clone());
