@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use dvmdash_runtime::queue::{InProcess, Queue, RabbitMq as RabbitMqQueue, wire};
 use dvmdash_runtime::settings::{PublishArgs, RabbitMqArgs};
 use dvmdash_tests::harness::{RabbitMq, folder, free_port};
 use nostr_relay_builder::prelude::{
-    Event, EventBuilder, Keys, Kind, LocalRelay, MemoryDatabase, MemoryDatabaseOptions,
+    Event, EventBuilder, Filter, Keys, Kind, LocalRelay, MemoryDatabase, MemoryDatabaseOptions,
     NostrDatabase, RelayBuilder, Tag, Timestamp,
 };
 use tokio::task::JoinHandle;
@@ -75,6 +76,13 @@ impl Relay {
     pub async fn accept(&self, event: &Event) {
         self.hold(std::slice::from_ref(event)).await;
         self.running.notify_event(event.clone());
+    }
+
+    /// What it holds of these kinds.
+    pub async fn held(&self, kinds: RangeInclusive<u16>) -> Vec<Event> {
+        let kinds = Filter::new().kinds(kinds.map(Kind::from_u16));
+        let held = self.held.query(kinds).await.unwrap();
+        held.into_iter().collect()
     }
 
     /// Ends it and its connections.

@@ -7,6 +7,7 @@ mod backfill;
 mod bad_input;
 mod collector;
 mod command_line;
+mod completeness;
 mod conformance;
 mod contract;
 mod crash;
