@@ -112,7 +112,7 @@ async fn the_archive_holds_what_any_relay_holds_whatever_dies() {
     }
 
     // What relays have deleted, replaced or let expire meanwhile nobody can ask them for.
-    let mut held = BTreeSet::new();
+    let mut held = Vec::new();
     for relay in &relays {
         held.extend(relay.held(5000..=7000).await);
     }
