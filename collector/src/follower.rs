@@ -28,6 +28,8 @@ pub const OVERLAP_SECONDS: i64 = 3600;
 /// A connection that has lasted this long was a good one: the next attempt after it comes soon.
 const STEADY: Duration = Duration::from_secs(30);
 
+/// For how long a relay that did not take a wide filter is asked for a few kinds at a time; then it is tried again.
+const NARROW_FOR: Duration = Duration::from_secs(6 * 3600);
 /// How often the last days are read once more, and how many, in seconds: events are published backdated, and relays lose and find some.
 pub const RESCAN_EVERY: Duration = Duration::from_secs(86_400);
 /// See [`RESCAN_EVERY`].
@@ -72,6 +74,8 @@ pub struct Follower {
     pub backfill_from: i64,
     /// Whether the relay takes filters with all the kinds. Found out by trying.
     pub wide: bool,
+    /// Since when it has been taken for one that does not.
+    narrow_since: Instant,
     /// How the relay behaves.
     pub conduct: Conduct,
     /// Whether only the walks that were planned are read, and no live subscription is opened.
@@ -100,6 +104,7 @@ impl Follower {
             events,
             backfill_from,
             wide: true,
+            narrow_since: Instant::now(),
             conduct: Conduct::default(),
             only_past: false,
             rescan: Instant::now() + RESCAN_EVERY,
@@ -171,6 +176,9 @@ impl Follower {
     /// One connection from its begin to its end.
     async fn connect_and_read(&mut self) -> Result<Ended> {
         self.conduct.resume();
+        if self.narrow_since.elapsed() > NARROW_FOR {
+            self.wide = true;
+        }
         let shared = &self.shared;
         let longest = shared.rules.max_event_bytes;
         let connection = Connection::open(&self.url, shared.allow_private, longest).await?;
@@ -186,7 +194,10 @@ impl Follower {
         let established = session.is_established();
         if !established {
             // Some relays hang up on a filter that is too wide for them.
-            self.wide = !self.wide;
+            match self.wide {
+                true => self.narrow(),
+                false => self.wide = true,
+            }
         }
         Ok(Ended::Lost { established, error })
     }
@@ -247,6 +258,12 @@ impl Follower {
             let deletions = Selection::by(chunk, &[DELETION]);
             self.plan(deletions, self.backfill_from, Purpose::History);
         }
+    }
+
+    /// The relay does not take wide filters, as far as is known now.
+    pub fn narrow(&mut self) {
+        self.wide = false;
+        self.narrow_since = Instant::now();
     }
 
     /// Notes down to which second everything that is read of everybody has been read.

@@ -1,42 +1,30 @@
 //! One connection of a relay: live subscriptions, and beside them the walks through its past.
 
+mod live;
+mod taking;
+
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use dvmdash_core::kinds::{DELETION, PROFILE, RECEIPT};
-use dvmdash_core::{Event, Pubkey, Refusal, verify};
-use dvmdash_runtime::queue::{RelayReport, Sighting, Source};
-use tokio::sync::mpsc;
+use anyhow::{Result, bail, ensure};
+use dvmdash_runtime::queue::RelayReport;
 use tokio::time::Instant;
 
-use crate::follower::{Follower, now, now_ms};
+use self::live::Live;
+use crate::follower::{Follower, now};
 use crate::health::said;
-use crate::limits::Verdict;
-use crate::people::Sort;
 use crate::relay::{Connection, Heard};
-use crate::selection::{AUTHORS, Query, Selection};
+use crate::selection::Query;
 use crate::walk::Page;
 
 /// How long a relay may take to send what it holds up to EOSE.
 const EOSE_PATIENCE: Duration = Duration::from_secs(60);
 /// The same after a NOTICE, which may have been a refusal.
 const NOTICE_PATIENCE: Duration = Duration::from_secs(3);
-/// Filters in one subscription, at most.
-const FILTERS: usize = 10;
 /// After this silence a relay is asked for a sign of life.
 const SILENCE: Duration = Duration::from_secs(60);
 /// After this silence the connection is dead.
 const DEAD: Duration = Duration::from_secs(180);
-/// A relay may lose live events under load: after live events their time is read once more, soon after a burst.
-const CHECK: Duration = Duration::from_secs(60);
-const CHECK_AFTER_BURST: Duration = Duration::from_secs(15);
-/// In narrow parts that costs a hundred queries.
-const CHECK_NARROW: Duration = Duration::from_secs(600);
-/// How far below the last check that reading begins, in seconds.
-const CHECK_SECONDS: i64 = 120;
-/// Live events since the last check that are called a burst.
-const BURST: u64 = 500;
 /// How soon after the publisher was behind it is looked at again.
 const ROOM: Duration = Duration::from_millis(20);
 /// Between two pages of a relay whose past alone is read: others have to get by.
@@ -50,25 +38,6 @@ struct OpenPage {
     query: Query,
     page: Page,
     deadline: Instant,
-}
-
-/// Live events since their time was last read.
-struct Live {
-    events: u64,
-    oldest: i64,
-    checked: Instant,
-    checked_at: i64,
-}
-
-impl Live {
-    fn new() -> Self {
-        Self {
-            events: 0,
-            oldest: i64::MAX,
-            checked: Instant::now(),
-            checked_at: now(),
-        }
-    }
 }
 
 /// A connection in use.
@@ -172,63 +141,6 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Hands an event on: asked for, verified, unless it is known to be; counted by its reason where it is refused.
-    async fn take(&mut self, subscription: &str, event: Result<Event, Refusal>) -> Result<()> {
-        let shared = self.follower.shared.clone();
-        let first_seen = now_ms();
-        self.note(|report| {
-            report.events += 1;
-            report.last_event_ms = Some(first_seen);
-        });
-        let event = match event {
-            Ok(event) => event,
-            Err(reason) => {
-                // A page that is full of these is no short one.
-                if let Some(open) = self.page_of(subscription) {
-                    open.page.events += 1;
-                }
-                return self.refuse(reason);
-            }
-        };
-        if !self.is_asked(subscription, &event) {
-            self.note(|report| *report.rejected.entry("unasked".to_owned()).or_default() += 1);
-            return self.follower.conduct.judge(Verdict::Unasked);
-        }
-        let created_at = event.created_at;
-        if let Some(open) = self.page_of(subscription) {
-            open.page.note(&event);
-        }
-        let known = shared.intake.is_known(&self.follower.url, event.id);
-        self.note(|report| report.duplicates += u64::from(known));
-        if !known {
-            if let Err(reason) = verify(&event, &shared.rules) {
-                return self.refuse(reason);
-            }
-            shared.people.learn(&event, &shared.rules);
-            let room = self.room().await?;
-            if shared.intake.accept(&self.follower.url, &event) {
-                room.send(Sighting {
-                    event,
-                    first_seen,
-                    relay: Some(self.follower.url.to_string()),
-                    source: Source::Relay,
-                });
-            }
-        }
-        self.follower.conduct.judge(Verdict::Good)?;
-        if let Some(open) = self.page_of(subscription) {
-            open.deadline = Instant::now() + EOSE_PATIENCE;
-        }
-        // After it was taken in: from here on it holds the cursor back by itself.
-        if subscription.starts_with("live-") {
-            self.live.events += 1;
-            self.live.oldest = self.live.oldest.min(created_at);
-            let to = created_at.min(first_seen / 1000);
-            self.follower.progress(|progress| progress.read(to));
-        }
-        Ok(())
-    }
-
     /// The page under way, if it is this subscription's.
     fn page_of(&mut self, subscription: &str) -> Option<&mut OpenPage> {
         self.page
@@ -238,48 +150,6 @@ impl<'a> Session<'a> {
 
     fn note(&self, change: impl FnOnce(&mut RelayReport)) {
         self.follower.shared.health.note(&self.follower.url, change);
-    }
-
-    /// Counts an event that does not count.
-    fn refuse(&mut self, reason: Refusal) -> Result<()> {
-        self.follower.shared.intake.refuse(reason);
-        self.note(|report| {
-            *report
-                .rejected
-                .entry(reason.as_str().to_owned())
-                .or_default() += 1
-        });
-        self.follower.conduct.judge(Verdict::Refused(reason))
-    }
-
-    /// Whether this connection has asked for the event by this subscription. Of live subscriptions it is enough that any of them asks for it:
-    /// what becomes wider or narrower keeps its id.
-    fn is_asked(&self, subscription: &str, event: &Event) -> bool {
-        if let Some(open) = &self.page
-            && open.subscription == subscription
-        {
-            return open.query.matches(event);
-        }
-        if let Some((_, query)) = self.ended.iter().find(|(id, _)| id == subscription) {
-            return query.matches(event);
-        }
-        if !self.live_ids.contains(subscription) {
-            return false;
-        }
-        let shared = &self.follower.shared;
-        let (is_dvm, is_customer) = (
-            |pubkey: &Pubkey| shared.people.is_dvm(pubkey),
-            |pubkey: &Pubkey| shared.people.is_customer(pubkey),
-        );
-        match event.kind {
-            PROFILE => is_dvm(&event.pubkey),
-            DELETION => is_dvm(&event.pubkey) || is_customer(&event.pubkey),
-            RECEIPT => event
-                .values("p")
-                .filter_map(Pubkey::parse)
-                .any(|named| is_dvm(&named)),
-            kind => shared.kinds.binary_search(&kind).is_ok(),
-        }
     }
 
     /// Ends the page under way; its last events may still come.
@@ -292,23 +162,6 @@ impl<'a> Session<'a> {
         self.ended
             .push_front((open.subscription.clone(), open.query.clone()));
         Ok(Some(open))
-    }
-
-    /// Waits for the publisher. The relay is not to blame for that time.
-    async fn room(&mut self) -> Result<mpsc::OwnedPermit<Sighting>> {
-        let events = self.follower.events.clone();
-        let since = Instant::now();
-        let room = events
-            .reserve_owned()
-            .await
-            .context("publishing has ended")?;
-        let waited = since.elapsed();
-        self.connection.excuse(waited);
-        self.opening_deadline += waited;
-        if let Some(open) = &mut self.page {
-            open.deadline += waited;
-        }
-        Ok(room)
     }
 
     async fn hear_eose(&mut self, subscription: &str) -> Result<()> {
@@ -388,23 +241,6 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Opens the live subscriptions of what is read of everybody: one with all kinds, or several with few kinds a filter.
-    async fn open_live(&mut self) -> Result<()> {
-        let all = Selection::kinds(&self.follower.shared.kinds);
-        let selections = if self.follower.wide {
-            vec![all]
-        } else {
-            all.narrow()
-        };
-        self.opening_deadline = Instant::now() + EOSE_PATIENCE;
-        for (index, part) in selections.chunks(FILTERS).enumerate() {
-            let id = format!("live-{index}");
-            self.subscribe_live(&id, part).await?;
-            self.opening.insert(id);
-        }
-        Ok(())
-    }
-
     /// The relay does not take the live subscriptions: narrower ones, if these were wide.
     async fn fall_back(&mut self, reason: &str) -> Result<()> {
         ensure!(
@@ -416,7 +252,7 @@ impl<'a> Session<'a> {
             reason,
             "the relay takes no wide filter"
         );
-        self.follower.wide = false;
+        self.follower.narrow();
         for id in std::mem::take(&mut self.opening) {
             self.connection.unsubscribe(&id).await?;
         }
@@ -436,7 +272,7 @@ impl<'a> Session<'a> {
             reason,
             "the relay takes no wide filter"
         );
-        self.follower.wide = false;
+        self.follower.narrow();
         self.ask_page().await
     }
 
@@ -504,90 +340,4 @@ impl<'a> Session<'a> {
         self.follower.plan_rescan(now());
         self.ask_page().await
     }
-
-    /// Extends the live subscriptions to the people that have become known, and plans to read their history.
-    async fn follow_people(&mut self) -> Result<()> {
-        let people = &self.follower.shared.people;
-        let (dvms, customers) = people.count();
-        if dvms > self.dvms_live {
-            let dvms = people.all(Sort::Dvms);
-            for (index, chunk) in dvms
-                .chunks(AUTHORS)
-                .enumerate()
-                .skip(self.dvms_live / AUTHORS)
-            {
-                let selections = [
-                    Selection::by(chunk, &[PROFILE, DELETION]),
-                    Selection::naming(chunk, &[RECEIPT]),
-                ];
-                self.subscribe_live(&format!("dvms-{index}"), &selections)
-                    .await?;
-            }
-            self.dvms_live = dvms.len();
-            let read = self.follower.dvms_read.min(dvms.len());
-            self.follower.plan_history_of_dvms(&dvms[read..]);
-            self.follower.dvms_read = dvms.len();
-        }
-        if customers > self.customers_live {
-            let customers = self.follower.shared.people.all(Sort::Customers);
-            let chunks = customers.chunks(AUTHORS).enumerate();
-            for (index, chunk) in chunks.skip(self.customers_live / AUTHORS) {
-                let deletions = [Selection::by(chunk, &[DELETION])];
-                self.subscribe_live(&format!("customers-{index}"), &deletions)
-                    .await?;
-            }
-            self.customers_live = customers.len();
-            let read = self.follower.customers_read.min(customers.len());
-            self.follower.plan_history_of_customers(&customers[read..]);
-            self.follower.customers_read = customers.len();
-        }
-        Ok(())
-    }
-
-    async fn subscribe_live(&mut self, id: &str, selections: &[Selection]) -> Result<()> {
-        if self.follower.only_past {
-            return Ok(());
-        }
-        self.live_ids.insert(id.to_owned());
-        self.connection.subscribe(id, &live(selections)).await
-    }
-
-    /// Plans to read the time of the last live events once more.
-    fn check_live(&mut self) {
-        let burst = self.live.events >= BURST;
-        let patience = match (self.follower.wide, burst) {
-            (false, _) => CHECK_NARROW,
-            (true, false) => CHECK,
-            (true, true) => CHECK_AFTER_BURST,
-        };
-        if self.live.events == 0
-            || self.live.checked.elapsed() < patience
-            || !self.follower.walks.is_empty()
-        {
-            return;
-        }
-        let mut floor = self.live.checked_at - CHECK_SECONDS;
-        if burst {
-            floor = floor.min(self.live.oldest).max(self.follower.backfill_from);
-        }
-        self.live = Live::new();
-        let all = Selection::kinds(&self.follower.shared.kinds);
-        self.follower.plan_again(vec![all], floor);
-        // What the relay has kept from the subscription up to now lies in this walk, whose gap holds the cursor.
-        self.follower.progress(|progress| progress.read(now()));
-    }
-}
-
-/// Filters of a live subscription. No time is named: events are published backdated, and a relay sends only what matches. Of what it holds
-/// already one event is enough, since the walks read it.
-fn live(selections: &[Selection]) -> Vec<Query> {
-    selections
-        .iter()
-        .map(|selection| Query {
-            selection: selection.clone(),
-            since: 0,
-            until: None,
-            limit: 1,
-        })
-        .collect()
 }
