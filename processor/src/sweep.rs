@@ -60,7 +60,7 @@ pub async fn sweep(
     under_way: u32,
 ) -> Result<usize> {
     let now = crate::now();
-    let seen_before_ms = (now - i64::from(under_way)) * 1000;
+    let seen_before = now - i64::from(under_way);
     let mut find = Find {
         since: Some(now - i64::from(days) * 86_400),
         limit: STEP,
@@ -78,7 +78,8 @@ pub async fn sweep(
         let message = Message {
             sightings: sightings
                 .filter(|sighting| uncounted.contains(&sighting.event.id))
-                .filter(|sighting| sighting.first_seen <= seen_before_ms)
+                // In whole seconds, as `now` is: what came within this second has come.
+                .filter(|sighting| sighting.first_seen / 1000 <= seen_before)
                 .collect(),
             verified: true,
             ..Message::default()
